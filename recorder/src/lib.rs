@@ -1,0 +1,5 @@
+//! glassfs-recorder: serves a transparent filesystem over FUSE and writes what programs do to it into a trace.
+
+pub mod collect;
+pub mod event;
+pub mod wire;
