@@ -2,7 +2,7 @@
 
 use std::ffi::{CString, OsStr, OsString};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -125,7 +125,7 @@ fn make_view(overlays: Vec<(PathBuf, Overlay)>) -> Result<Vec<Lifted>, Failure> 
                 for point in nested {
                     lifted.push(namespace::lift(point).map_err(|cause| (Step::Rebind, point.clone(), cause))?);
                 }
-                fuse::mount(device, directory, directory, *flags).map_err(failed)?;
+                fuse::mount(device.as_fd(), directory, directory, *flags).map_err(failed)?;
             }
             Overlay::Bind { hidden } => fuse::bind(hidden, directory).map_err(failed)?,
             Overlay::Nothing => {}

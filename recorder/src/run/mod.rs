@@ -15,3 +15,4 @@ mod words;
 
 pub use launcher::run;
 pub use signals::end_like;
+pub use words::Facts;
