@@ -2,4 +2,5 @@
 
 pub mod collect;
 pub mod event;
+pub mod trace;
 pub mod wire;
