@@ -2,4 +2,5 @@
 
 pub mod collect;
 pub mod event;
+pub mod passthrough;
 pub mod wire;
