@@ -2,4 +2,5 @@
 
 pub mod collect;
 pub mod event;
+pub mod process;
 pub mod wire;
