@@ -3,4 +3,5 @@
 pub mod collect;
 pub mod event;
 pub mod process;
+pub mod trace;
 pub mod wire;
