@@ -54,7 +54,7 @@ impl Shape {
     }
 }
 
-/// The record of a served request; None for those that are no events (forget, interrupt, init, destroy, refused).
+/// The record of a served request; None for those that are no events.
 pub fn observe(request: &Request<'_>, facts: &Facts, answer: &Answer, finished_ns: u64, task: u32) -> Option<Record> {
     let operation = &request.operation;
     let shape = data(request)
@@ -90,6 +90,12 @@ pub fn observe(request: &Request<'_>, facts: &Facts, answer: &Answer, finished_n
         names: shape.names,
         connection: 0,
     })
+}
+
+/// Whether the request becomes an event: forget, interrupt, init, destroy and what is refused unread do not.
+pub fn is_event(operation: &Operation<'_>) -> bool {
+    use Operation::{BatchForget, Destroy, Forget, Init, Interrupt, Refused};
+    !matches!(operation, Init { .. } | Destroy | Forget { .. } | BatchForget { .. } | Interrupt { .. } | Refused { .. })
 }
 
 /// Whether the caller should be looked at closely: a program that has just been executed opens files first.
