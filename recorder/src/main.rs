@@ -25,6 +25,7 @@ use error::{Error, exit};
 /// would inherit that; so it would never learn that its reader has gone.
 #[unsafe(no_mangle)]
 pub extern "C" fn main(_argc: libc::c_int, _argv: *const *const libc::c_char) -> libc::c_int {
+    sys::fill_standard_streams();
     // A panic must not cross into C.
     let code = std::panic::catch_unwind(AssertUnwindSafe(act)).unwrap_or(exit::ENVIRONMENT);
     libc::c_int::from(code)
@@ -61,8 +62,8 @@ fn perform(verb: Verb) -> u8 {
         Verb::Umount(options) => end(mount::umount(options)),
         Verb::Probe(options) => end(probe::probe(options.cost).map(|facts| print(&facts))),
         Verb::TimeReads(options) => end(probe::time_reads(&options.file, options.count).map(|text| print(&text))),
-        Verb::Schema => end(Ok(print(&schema::schema()))),
-        Verb::Version => end(Ok(print(env!("CARGO_PKG_VERSION")))),
+        Verb::Schema => end(Ok(schema::schema()).map(|text| print(&text))),
+        Verb::Version => end(Ok(env!("CARGO_PKG_VERSION")).map(print)),
     }
 }
 

@@ -78,7 +78,11 @@ pub enum Ending {
 }
 
 fn ending(status: libc::c_int) -> Ending {
-    if libc::WIFSIGNALED(status) { Ending::Killed(libc::WTERMSIG(status)) } else { Ending::Exited(libc::WEXITSTATUS(status)) }
+    if libc::WIFSIGNALED(status) {
+        Ending::Killed(libc::WTERMSIG(status))
+    } else {
+        Ending::Exited(libc::WEXITSTATUS(status))
+    }
 }
 
 /// Waits for one child.
@@ -122,13 +126,17 @@ pub fn deadline_in(duration: Duration) -> Instant {
     Instant::now() + duration
 }
 
-/// Every signal that can be blocked, except those a terminal stops jobs with (they must keep stopping us).
+/// What a terminal stops jobs with.
+pub const STOPS: [libc::c_int; 3] = [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU];
+
+/// Every signal that can be blocked, except stops (they must keep stopping us) and faults.
 pub fn all_signals_but_stops() -> libc::sigset_t {
     // SAFETY: sigfillset initialises the set; the others change it.
     unsafe {
         let mut set = std::mem::zeroed();
         libc::sigfillset(&mut set);
-        for signal in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU, libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT] {
+        let faults = [libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT];
+        for signal in STOPS.into_iter().chain(faults) {
             libc::sigdelset(&mut set, signal);
         }
         set
@@ -155,6 +163,18 @@ pub fn block(set: &libc::sigset_t) -> libc::sigset_t {
         libc::pthread_sigmask(libc::SIG_SETMASK, set, &mut before);
         before
     }
+}
+
+pub fn add_signal(set: &mut libc::sigset_t, signal: libc::c_int) {
+    // SAFETY: the set is initialised.
+    unsafe { libc::sigaddset(set, signal) };
+}
+
+/// Lets one signal through, which may end the process at once.
+pub fn unblock(signal: libc::c_int) {
+    let set = signals(&[signal]);
+    // SAFETY: the set is ours.
+    unsafe { libc::pthread_sigmask(libc::SIG_UNBLOCK, &set, std::ptr::null_mut()) };
 }
 
 pub fn signal_fd(set: &libc::sigset_t) -> io::Result<OwnedFd> {
@@ -212,12 +232,14 @@ fn close_all_but(keep: &[RawFd]) {
 pub fn become_daemon(keep: &[RawFd]) -> io::Result<()> {
     // SAFETY: touches no memory. It fails only for a group's leader, which a fresh fork is not.
     unsafe { libc::setsid() };
-    for signal in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
+    for signal in STOPS {
         set_disposition(signal, libc::SIG_IGN);
     }
     std::env::set_current_dir("/")?;
     detach_standard_streams()?;
     close_all_but(keep);
+    // A killed recorder is a dead mount: others should go first when memory is short. Only root may ask for that.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "-900");
     Ok(())
 }
 
@@ -229,6 +251,19 @@ fn detach_standard_streams() -> io::Result<()> {
         check(unsafe { libc::dup2(null.as_raw_fd(), stream) })?;
     }
     Ok(())
+}
+
+/// Puts /dev/null in the place of standard streams that are closed, so that nothing of ours gets their numbers. Closed
+/// on exec: a command finds them closed as its caller left them.
+pub fn fill_standard_streams() {
+    for stream in 0..3 {
+        // SAFETY: F_GETFD has no argument and touches nothing; open takes the lowest number, which is the closed one's.
+        unsafe {
+            if libc::fcntl(stream, libc::F_GETFD) < 0 {
+                libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC);
+            }
+        }
+    }
 }
 
 /// The capabilities in effect, as bits by their numbers.

@@ -48,7 +48,8 @@ impl Home {
         let scratch = Scratch::new();
         let binary = scratch.path("glassfs-recorder");
         fs::copy(env!("CARGO_BIN_EXE_glassfs-recorder"), &binary).unwrap();
-        for place in [scratch.path("."), scratch.tree(), scratch.tree().join("hello")] {
+        fs::create_dir(scratch.path("runtime")).unwrap();
+        for place in [scratch.path("."), scratch.path("runtime"), scratch.tree(), scratch.tree().join("hello")] {
             chown(place, Some(USER), Some(USER)).unwrap();
         }
         Home { scratch, binary }
@@ -56,28 +57,32 @@ impl Home {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(&self.binary);
-        command.args(arguments).current_dir(self.scratch.tree()).env_remove("XDG_RUNTIME_DIR").env("TMPDIR", self.scratch.path("."));
+        command
+            .args(arguments)
+            .current_dir(self.scratch.tree())
+            .env("XDG_RUNTIME_DIR", self.scratch.path("runtime"))
+            .env("TMPDIR", self.scratch.path("."));
         // SAFETY: only async-signal-safe calls.
         unsafe {
             command.pre_exec(|| {
                 let none: [libc::gid_t; 0] = [];
-                let became = libc::setgroups(0, none.as_ptr()) == 0 && libc::setresgid(USER, USER, USER) == 0 && libc::setresuid(USER, USER, USER) == 0;
+                let became = libc::setgroups(0, none.as_ptr()) == 0
+                    && libc::setresgid(USER, USER, USER) == 0
+                    && libc::setresuid(USER, USER, USER) == 0;
                 if became { Ok(()) } else { Err(std::io::Error::last_os_error()) }
             });
         }
         command
     }
 
+    /// Where runs hide their mounts.
+    fn is_tidy(&self) -> bool {
+        fs::read_dir(self.scratch.path("runtime")).unwrap().next().is_none()
+    }
+
     fn run(&self, script: &str) -> Command {
         self.command(&["run", "--trace", self.scratch.trace().to_str().unwrap(), "--", "sh", "-c", script])
     }
-}
-
-/// The hidden directories of runs.
-fn hidden_places() -> Vec<PathBuf> {
-    let entries = fs::read_dir("/tmp").unwrap().flatten();
-    let is_ours = |name: &str| name.strip_prefix("glassfs-").is_some_and(|pid| pid.parse::<i32>().is_ok());
-    entries.filter(|entry| entry.file_name().to_str().is_some_and(is_ours)).map(|entry| entry.path()).collect()
 }
 
 fn cannot_be_a_user() -> bool {
@@ -102,14 +107,15 @@ fn a_user_gets_a_private_view_with_own_ids_and_no_capabilities() {
         "pwd; id -u; id -g; cat hello; echo new > made; echo more > shared; grep -E 'Cap(Prm|Eff|Amb)' /proc/self/status | cut -f2; stat -f -c %T .; exit 4",
     ));
     let none = "0000000000000000";
-    let expected = format!("{}\n{USER}\n{USER}\nhello\n{none}\n{none}\n{none}\nfuseblk\n", home.scratch.tree().display());
+    let expected =
+        format!("{}\n{USER}\n{USER}\nhello\n{none}\n{none}\n{none}\nfuseblk\n", home.scratch.tree().display());
     assert_eq!((done.code(), done.out, done.err.as_str()), (Some(4), expected, ""));
     assert_eq!(fs::metadata(home.scratch.tree().join("made")).unwrap().uid(), USER);
     // Root's file, writable for all, is written though root is not known inside.
     assert_eq!(fs::read_to_string(shared).unwrap(), "more\n");
     let about = home.scratch.closed();
     assert_eq!((&about["mounts"][0]["private"], &about["command"]["exit_status"]), (&true.into(), &4.into()));
-    assert_eq!(hidden_places(), [] as [PathBuf; 0]);
+    assert!(home.is_tidy());
     assert!(!is_mounted(&home.scratch.tree()));
 }
 
@@ -126,7 +132,7 @@ fn a_users_background_process_stays_traced_and_leaves_nothing_behind() {
     assert!(done.err.contains("still running in the traced view: sh ("), "{}", done.err);
     fs::write(go, "").unwrap();
     assert_eq!(home.scratch.closed()["end_reason"], "unmounted");
-    assert_eq!(hidden_places(), [] as [PathBuf; 0]);
+    assert!(home.is_tidy());
 }
 
 #[test]
@@ -138,7 +144,8 @@ fn a_users_killed_launcher_and_killed_recorder_leave_no_mount_behind() {
     for victim in ["launcher", "recorder"] {
         let home = Home::new();
         let go = home.scratch.path("go");
-        let launcher = start(home.run(&format!("echo ready; while [ ! -e {} ]; do sleep 0.05; done; cat hello", go.display())));
+        let launcher =
+            start(home.run(&format!("echo ready; while [ ! -e {} ]; do sleep 0.05; done; cat hello", go.display())));
         launcher.wait_for_line("ready");
         let recorder = recorder_pid(&home.scratch);
         kill(if victim == "launcher" { launcher.pid() } else { recorder }, libc::SIGKILL);
@@ -151,7 +158,7 @@ fn a_users_killed_launcher_and_killed_recorder_leave_no_mount_behind() {
             assert_eq!(launcher.finish().code(), Some(1), "cat found the mount dead");
         }
         wait_for("the recorder's end", || (!is_alive(recorder)).then_some(()));
-        assert_eq!(hidden_places(), [] as [PathBuf; 0], "{victim}");
+        assert!(home.is_tidy(), "{victim}");
     }
 }
 
@@ -208,6 +215,56 @@ fn without_user_namespaces_the_view_lies_over_the_directory_for_all_and_goes_awa
 }
 
 #[test]
+fn propagation_between_namespaces_changes_nothing() {
+    if cannot_be_a_user() {
+        return;
+    }
+    let _device = OpenDevice::with_mode(0o666);
+    let home = Home::new();
+    let go = home.scratch.path("go");
+    // As systemd has it: everything shared. The mounts made on the way must not show anywhere, nor take others with them.
+    let script = format!(
+        "setpriv --reuid {USER} --regid {USER} --clear-groups {} run --trace {} -- \
+         sh -c 'while [ ! -e {} ]; do sleep 0.05; done; cat hello; stat -f -c %T .' & \
+         while ! grep -q '\"pid\": [1-9]' {}/trace.json; do sleep 0.05; done; sleep 0.3; \
+         grep -c fuse.glassfs /proc/self/mountinfo; touch {}; wait; grep -c fuse.glassfs /proc/self/mountinfo",
+        home.binary.display(),
+        home.scratch.trace().display(),
+        go.display(),
+        home.scratch.trace().display(),
+        go.display(),
+    );
+    let mut command = Command::new("unshare");
+    command.args(["-m", "--propagation", "shared", "sh", "-c", &script]).current_dir(home.scratch.tree());
+    command.env("XDG_RUNTIME_DIR", home.scratch.path("runtime"));
+    let done = finish(command);
+    assert_eq!(done.out, "0\nhello\nfuseblk\n0\n", "{}", done.err);
+    home.scratch.closed();
+    assert!(home.is_tidy());
+}
+
+#[test]
+fn root_of_a_user_namespace_mounts_by_itself() {
+    if cannot_be_a_user() {
+        return;
+    }
+    let _device = OpenDevice::with_mode(0o666);
+    let home = Home::new();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid", "1000", "--regid", "1000", "--clear-groups", "unshare", "-Urm"]).arg(&home.binary);
+    command.arg("run").arg("--trace").arg(home.scratch.trace()).args([
+        "--",
+        "sh",
+        "-c",
+        "cat hello; id -u; echo x > made",
+    ]);
+    command.current_dir(home.scratch.tree());
+    let done = finish(command);
+    assert_eq!((done.code(), done.out.as_str()), (Some(0), "hello\n0\n"), "{}", done.err);
+    home.scratch.closed();
+}
+
+#[test]
 fn a_user_mounts_and_unmounts() {
     if cannot_be_a_user() {
         return;
@@ -218,7 +275,13 @@ fn a_user_mounts_and_unmounts() {
     fs::create_dir(&point).unwrap();
     chown(&point, Some(USER), Some(USER)).unwrap();
     let (tree, trace) = (home.scratch.tree(), home.scratch.trace());
-    let done = finish(home.command(&["mount", "--trace", trace.to_str().unwrap(), tree.to_str().unwrap(), point.to_str().unwrap()]));
+    let done = finish(home.command(&[
+        "mount",
+        "--trace",
+        trace.to_str().unwrap(),
+        tree.to_str().unwrap(),
+        point.to_str().unwrap(),
+    ]));
     assert_eq!(done.code(), Some(0), "{}", done.err);
     assert!(is_mounted(&point));
     let done = finish(home.command(&["umount", point.to_str().unwrap()]));
@@ -236,19 +299,31 @@ fn what_a_user_may_not_do_is_told_with_the_next_step() {
     let home = Home::new();
     let done = finish(home.run("true"));
     assert_eq!(done.code(), Some(125));
-    assert!(done.err.contains("/dev/fuse: Permission denied") && done.err.contains("chmod 0666 /dev/fuse"), "{}", done.err);
+    assert!(
+        done.err.contains("/dev/fuse: Permission denied") && done.err.contains("chmod 0666 /dev/fuse"),
+        "{}",
+        done.err
+    );
     drop(device);
     let _device = OpenDevice::with_mode(0o666);
     let secret = home.scratch.path("secret");
     fs::create_dir(&secret).unwrap();
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o700)).unwrap();
     let trace = home.scratch.trace();
-    let done = finish(home.command(&["run", "--trace", trace.to_str().unwrap(), "-d", secret.to_str().unwrap(), "--", "true"]));
+    let done = finish(home.command(&[
+        "run",
+        "--trace",
+        trace.to_str().unwrap(),
+        "-d",
+        secret.to_str().unwrap(),
+        "--",
+        "true",
+    ]));
     assert_eq!(done.code(), Some(125));
     assert!(done.err.contains("cannot read the directory"), "{}", done.err);
     let done = finish(home.command(&["run", "--trace", "/root/trace", "--", "true"]));
     assert_eq!(done.code(), Some(125));
     assert!(done.err.contains("/root/trace"), "{}", done.err);
-    assert_eq!(hidden_places(), [] as [PathBuf; 0]);
+    assert!(home.is_tidy());
     assert!(!is_mounted(&home.scratch.tree()));
 }

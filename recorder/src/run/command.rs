@@ -6,10 +6,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::channel::{Channel, Heard};
 use super::namespace::{self, Lifted};
 use super::signals::Before;
 use super::words::{Go, Progress, Step};
+use crate::channel::{Channel, Heard};
 use crate::error::{Error, exit};
 use crate::mount::fuse;
 use crate::sys;
@@ -160,4 +160,18 @@ fn exec(arguments: &[OsString]) -> io::Result<std::convert::Infallible> {
     // SAFETY: a NULL-terminated array of NUL-terminated strings that outlive the call.
     unsafe { libc::execvp(pointers[0], pointers.as_ptr()) };
     Err(io::Error::last_os_error())
+}
+
+/// What the launcher says of a failure.
+pub fn explain(step: Step, place: PathBuf, errno: i32) -> Error {
+    let cause = io::Error::from_raw_os_error(errno);
+    let name = || place.to_string_lossy().into_owned();
+    match step {
+        Step::Exec if errno == libc::ENOENT => Error::CommandNotFound { name: name() },
+        Step::Exec => Error::CommandNotExecutable { name: name(), cause },
+        Step::Mount => Error::MountRefused { target: place, cause: cause.to_string() },
+        Step::Namespace => Error::system("cannot make a private view", name(), cause),
+        Step::Rebind => Error::system("cannot keep a nested mount", name(), cause),
+        Step::Chdir => Error::system("cannot return to the directory", name(), cause),
+    }
 }

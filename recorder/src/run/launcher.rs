@@ -2,23 +2,23 @@
 //! tells the recorder how it ended. One thread, so that its I/O counters and its children's can be told apart.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::channel::{self, Channel, Heard};
 use super::command::{self, Overlay, Start};
-use super::hidden::HiddenPlace;
+use super::cover::Cover;
 use super::members::{self, Members};
 use super::plan::{Plan, Way};
 use super::recorder::{self, Seat};
 use super::sampler::Sampler;
-use super::signals::{Arrived, Before, Signals};
-use super::words::{Facts, Go, Order, Progress, Remaining, Report, Step};
+use super::signals::{Arrived, Before, NoStops, Signals};
+use super::words::{Facts, Go, Order, Progress, Remaining, Report};
+use crate::channel::{self, Channel, Heard};
 use crate::cli::RunOptions;
 use crate::error::Error;
+use crate::mount::fuse;
 use crate::mount::mountinfo::Mount;
-use crate::mount::{fuse, fusermount};
 use crate::procfs::Pid;
 use crate::sys::{self, Ending, Fork};
 use crate::{say, wall_ns};
@@ -44,93 +44,37 @@ pub fn run(options: RunOptions) -> Result<Ending, Error> {
     for note in &plan.notes {
         say(&note.text);
     }
-    let (signals, before) = Signals::take_over().map_err(|cause| Error::system("cannot take signals", "signalfd", cause))?;
-    let mut cover = Cover::make(&mut plan)?;
-    let seats = cover.seats(&mut plan)?;
-    let (recorder, recorder_pid) = start_recorder(&plan, seats, cover.hidden.as_ref())?;
+    let (signals, before) =
+        Signals::take_over().map_err(|cause| Error::system("cannot take signals", "signalfd", cause))?;
+    let mut cover = Cover::make(&plan)?;
+    let seats = cover.seats(&mut plan);
+    let (recorder, recorder_pid) = start_recorder(&plan, seats, cover.hidden_place())?;
     become_subreaper();
-    let own = Launcher { plan, signals, recorder, recorder_pid, recorder_gone: false };
-    own.launch(cover, before)
-}
-
-/// What lies over the directories already, or will be laid there by the command's process; taken away again if the run
-/// does not come about.
-struct Cover {
-    overlays: Vec<(PathBuf, Overlay)>,
-    /// One connection a directory, for the recorder; closed here once it has them.
-    devices: Vec<OwnedFd>,
-    hidden: Option<HiddenPlace>,
-    in_place: InPlace,
-}
-
-/// Mounts for all to see, which nobody but us takes away.
-#[derive(Default)]
-struct InPlace(Vec<PathBuf>);
-
-impl Drop for InPlace {
-    fn drop(&mut self) {
-        for point in &self.0 {
-            // Gone already is well.
-            let _ = fusermount::unmount(point, true);
-        }
+    let mut launcher = Launcher { plan, signals, recorder, recorder_pid, recorder_gone: false };
+    let ending = launcher.launch(&mut cover, before);
+    if !launcher.recorder_gone {
+        cover.leave_to_recorder();
     }
-}
-
-impl Cover {
-    fn make(plan: &mut Plan) -> Result<Cover, Error> {
-        let mut cover = Cover { overlays: Vec::new(), devices: Vec::new(), hidden: None, in_place: InPlace::default() };
-        for source in &plan.sources {
-            let overlay = match plan.way {
-                Way::Root => {
-                    let device = fuse::open_device()?;
-                    let for_mount = device.try_clone().map_err(|cause| Error::system("cannot copy", "/dev/fuse", cause))?;
-                    cover.devices.push(device);
-                    Overlay::Device { device: for_mount, flags: source.flags, nested: source.nested.clone() }
-                }
-                Way::UserNamespace => {
-                    fuse::open_device()?;
-                    let place = match cover.hidden.take() {
-                        Some(place) => cover.hidden.insert(place),
-                        None => cover.hidden.insert(HiddenPlace::make()?),
-                    };
-                    let hidden = place.next_point()?;
-                    cover.devices.push(fusermount::mount(&source.path, &hidden, source.flags)?);
-                    Overlay::Bind { hidden }
-                }
-                Way::InPlace => {
-                    fuse::open_device()?;
-                    cover.devices.push(fusermount::mount(&source.path, &source.path, source.flags)?);
-                    cover.in_place.0.push(source.path.clone());
-                    Overlay::Nothing
-                }
-            };
-            cover.overlays.push((source.path.clone(), overlay));
-        }
-        Ok(cover)
-    }
-
-    /// What the recorder gets: a device and a source each.
-    fn seats(&mut self, plan: &mut Plan) -> Result<Vec<Seat>, Error> {
-        let is_private = plan.way != Way::InPlace;
-        let pairs = self.devices.drain(..).zip(plan.sources.drain(..));
-        Ok(pairs.map(|(device, source)| Seat { device, source, is_private }).collect())
-    }
+    ending
 }
 
 /// Forks the recorder, so that it is no child of ours (its bytes are not the command's), and waits until it is ready.
-fn start_recorder(plan: &Plan, seats: Vec<Seat>, hidden: Option<&HiddenPlace>) -> Result<(Recorder, Pid), Error> {
+fn start_recorder(plan: &Plan, seats: Vec<Seat>, hidden: Option<&Path>) -> Result<(Recorder, Pid), Error> {
     let failed = |cause| Error::system("cannot start the recorder", "fork", cause);
     let (mut ours, theirs) = channel::pair::<Order, Report>().map_err(failed)?;
+    // Until it has a session of its own, a stop meant for the command would stop it too.
+    let no_stops = NoStops::now();
     // SAFETY: the launcher has one thread.
     match unsafe { sys::fork() }.map_err(failed)? {
         Fork::Child => {
             drop(ours);
-            let assignment = recorder::Assignment::new(plan, seats, hidden.map(HiddenPlace::base));
+            let assignment = recorder::Assignment::new(plan, seats, hidden);
             recorder::detach_and_live(assignment, theirs)
         }
         Fork::Parent(between) => {
             drop((seats, theirs));
             sys::wait_for(between).map_err(failed)?;
+            drop(no_stops);
             match ours.hear(Some(sys::deadline_in(RECORDER_START))).map_err(failed)? {
                 Heard::Message(Report::Ready { pid }) => Ok((ours, pid)),
                 Heard::Message(Report::Failed { message, next }) => Err(Error::Recorder { message, next }),
@@ -165,21 +109,22 @@ struct Running {
 }
 
 impl Launcher {
-    fn launch(mut self, mut cover: Cover, before: Before) -> Result<Ending, Error> {
+    fn launch(&mut self, cover: &mut Cover, before: Before) -> Result<Ending, Error> {
         let moved_before = members::moved_by_children();
         let directories: Vec<PathBuf> = cover.overlays.iter().map(|(directory, _)| directory.clone()).collect();
-        let is_served_early = self.plan.way != Way::Root;
-        if is_served_early {
-            // The mounts are there; binding them asks for their root.
-            self.order_to_serve(&directories, cover.hidden.as_ref())?;
+        let early = cover.mounted_at();
+        if let Some(places) = &early {
+            // Binding a mount asks for its root.
+            let mounts =
+                places.iter().map(|place| fuse::seen_by("self", place)).collect::<Result<Vec<Mount>, Error>>()?;
+            self.order(&Order::Serve { devs: mounts.iter().map(Mount::st_dev).collect() });
         }
         let (pid, mut child) = self.fork_command(std::mem::take(&mut cover.overlays), before)?;
         let mounts = self.wait_for_view(pid, &mut child, &directories)?;
-        if !is_served_early {
+        if early.is_none() {
             self.order(&Order::Serve { devs: mounts.iter().map(Mount::st_dev).collect() });
         }
-        // Bound over the directory: the hidden mounts have done their duty.
-        cover.hidden = None;
+        cover.unhide();
         let members = Members::of(pid, self.plan.way != Way::InPlace);
         let sampler = Sampler::new(&mounts);
         let mut running = Running { pid, child: Some(child), failure: None, members, sampler };
@@ -187,20 +132,7 @@ impl Launcher {
         let ending = self.wait_for_end(&mut running);
         let moved = members::moved_by_children().zip(moved_before).map(|(now, before)| now.minus(before));
         self.finish(ending, &running, moved);
-        match running.failure {
-            Some(failure) => Err(failure),
-            None => Ok(ending),
-        }
-    }
-
-    fn order_to_serve(&mut self, directories: &[PathBuf], hidden: Option<&HiddenPlace>) -> Result<(), Error> {
-        let places = directories.iter().enumerate().map(|(number, directory)| match hidden {
-            Some(place) => place.base().join(number.to_string()),
-            None => directory.clone(),
-        });
-        let mounts = places.map(|place| fuse::seen_by("self", &place)).collect::<Result<Vec<Mount>, Error>>()?;
-        self.order(&Order::Serve { devs: mounts.iter().map(Mount::st_dev).collect() });
-        Ok(())
+        running.failure.map_or(Ok(ending), Err)
     }
 
     fn fork_command(&mut self, overlays: Vec<(PathBuf, Overlay)>, before: Before) -> Result<(Pid, Child), Error> {
@@ -237,7 +169,7 @@ impl Launcher {
                 let seen = directories.iter().map(|directory| fuse::seen_by(&process, directory));
                 seen.collect::<Result<_, _>>().map_err(end_it)
             }
-            Heard::Message(Progress::Failed { what, place, errno }) => Err(failure(what, place, errno)),
+            Heard::Message(Progress::Failed { what, place, errno }) => Err(command::explain(what, place, errno)),
             _ => Err(end_it(Error::MountRefused {
                 target: directories[0].clone(),
                 cause: "the process that was to make the view did not answer".into(),
@@ -254,7 +186,7 @@ impl Launcher {
         match child.hear(Some(sys::deadline_in(VIEW_START))) {
             Ok(Heard::Message(Progress::Entered)) => {}
             Ok(Heard::Message(Progress::Failed { what, place, errno })) => {
-                running.failure = Some(failure(what, place, errno));
+                running.failure = Some(command::explain(what, place, errno));
                 running.child = None;
                 return;
             }
@@ -270,7 +202,19 @@ impl Launcher {
             Ok(Heard::Message(Report::Recording)) => {}
             other => self.note_end(other),
         }
+        self.hand_over_early_signals(running.pid);
         let _ = child.send(&Go::Exec);
+    }
+
+    /// What came before there was a command is the command's too, the terminal's as well: so Ctrl-C ends a run at any
+    /// moment. Its process holds signals back until exec, so it gets none twice.
+    fn hand_over_early_signals(&self, command: Pid) {
+        while let Some(arrived) = self.signals.next() {
+            if let Arrived::Forward(signal) | Arrived::FromTerminal(signal) = arrived {
+                // SAFETY: the command's process is our child and has not been reaped.
+                unsafe { libc::kill(command, signal) };
+            }
+        }
     }
 
     fn order(&mut self, order: &Order) {
@@ -340,8 +284,8 @@ impl Launcher {
             _ => {
                 self.recorder_gone = true;
                 say(&format!(
-                    "the recorder (process {}) was killed while the command runs: its files in the traced directory now answer \
-                     \"Transport endpoint is not connected\"; the data itself is safe, the trace ends here",
+                    "the recorder (process {}) was killed: in the traced directory the command now gets \"Transport endpoint is not \
+                     connected\"; what it has written is safe, the trace ends here",
                     self.recorder_pid
                 ));
             }
@@ -356,35 +300,60 @@ impl Launcher {
             end_ns: wall_ns(),
             exit_status: if let Ending::Exited(status) = ending { Some(status) } else { None },
             signal: if let Ending::Killed(signal) = ending { Some(signal) } else { None },
-            read_bytes: moved.map(|moved| moved.read),
-            written_bytes: moved.map(|moved| moved.written),
             remaining: remaining.clone(),
             ..Facts::default()
         };
         running.sampler.tell(&mut facts);
+        // /proc counts nothing of what io_uring moves.
+        if let Some(moved) = moved.filter(|_| !facts.io_uring) {
+            facts.read_bytes = Some(moved.read);
+            facts.written_bytes = Some(moved.written);
+        }
         if !self.recorder_gone {
             self.order(&Order::Ended(facts));
             self.wait_for_recorder(&remaining);
         }
         if !remaining.is_empty() {
-            say_who_remains(&remaining, self.recorder_gone);
+            let end = if self.recorder_gone { "" } else { "; the trace goes on until they end" };
+            say(&format!("still running in the traced view: {}{end}", members::names(&remaining)));
         }
     }
 
     fn wait_for_recorder(&mut self, remaining: &[Remaining]) {
-        match self.recorder.hear(Some(sys::deadline_in(FLUSH))) {
+        match self.hear_patiently(FLUSH) {
             Ok(Heard::Message(Report::Flushed { complete: true })) => {}
             Ok(Heard::Message(Report::Flushed { complete: false })) => {
                 say("the trace's disk is slow: not everything is written yet; the recorder goes on with it");
             }
             Ok(Heard::Message(Report::Closed { .. })) => return,
-            Ok(Heard::Nothing) => return say(&format!("the recorder (process {}) does not answer; the trace may be incomplete", self.recorder_pid)),
+            Ok(Heard::Nothing) => return self.say_unfinished(),
             other => return self.note_end(other),
         }
-        if remaining.is_empty() {
-            let closed = self.recorder.hear(Some(sys::deadline_in(CLOSE)));
-            if matches!(closed, Ok(Heard::Nothing)) {
-                say(&format!("the recorder (process {}) is still closing the trace", self.recorder_pid));
+        if remaining.is_empty() && matches!(self.hear_patiently(CLOSE), Ok(Heard::Nothing)) {
+            self.say_unfinished();
+        }
+    }
+
+    fn say_unfinished(&self) {
+        say(&format!(
+            "the recorder (process {}) is still writing; its trace is complete when it has ended",
+            self.recorder_pid
+        ));
+    }
+
+    /// The recorder's next word. A person who interrupts now means us: then it is not waited for.
+    fn hear_patiently(&mut self, patience: Duration) -> io::Result<Heard<Report>> {
+        let deadline = sys::deadline_in(patience);
+        loop {
+            let heard = self.recorder.hear_now()?;
+            if !matches!(heard, Heard::Nothing) || Instant::now() >= deadline {
+                return Ok(heard);
+            }
+            sys::wait_readable([self.recorder.as_raw_fd(), self.signals.as_raw_fd()], Some(deadline));
+            while let Some(arrived) = self.signals.next() {
+                if matches!(arrived, Arrived::FromTerminal(_) | Arrived::Forward(_)) {
+                    return Ok(Heard::Nothing);
+                }
             }
         }
     }
@@ -396,7 +365,9 @@ impl Running {
         let Some(child) = &mut self.child else { return };
         match child.hear_now() {
             Ok(Heard::Nothing) => return,
-            Ok(Heard::Message(Progress::Failed { what, place, errno })) => self.failure = Some(failure(what, place, errno)),
+            Ok(Heard::Message(Progress::Failed { what, place, errno })) => {
+                self.failure = Some(command::explain(what, place, errno))
+            }
             Ok(Heard::Message(Progress::Mounted | Progress::Entered)) => return,
             Ok(Heard::Closed) | Err(_) => {
                 let _ = recorder.send(&Order::Started { pid: self.pid, start_ns: wall_ns() });
@@ -417,29 +388,4 @@ impl Running {
             sys::wait_readable([-1], Some(Instant::now() + GRACE_LOOK));
         }
     }
-}
-
-fn failure(step: Step, place: PathBuf, errno: i32) -> Error {
-    let cause = io::Error::from_raw_os_error(errno);
-    let name = || place.to_string_lossy().into_owned();
-    match step {
-        Step::Exec if errno == libc::ENOENT => Error::CommandNotFound { name: name() },
-        Step::Exec => Error::CommandNotExecutable { name: name(), cause },
-        Step::Mount => Error::MountRefused { target: place, cause: cause.to_string() },
-        Step::Namespace => Error::system("cannot make a private view", name(), cause),
-        Step::Rebind => Error::system("cannot keep a nested mount", name(), cause),
-        Step::Chdir => Error::system("cannot return to the directory", name(), cause),
-    }
-}
-
-/// Names shown at once; the rest is a number.
-const SHOWN: usize = 5;
-
-fn say_who_remains(remaining: &[Remaining], recorder_gone: bool) {
-    let mut names: Vec<String> = remaining.iter().take(SHOWN).map(|p| format!("{} ({})", p.comm, p.pid)).collect();
-    if remaining.len() > SHOWN {
-        names.push(format!("{} more", remaining.len() - SHOWN));
-    }
-    let end = if recorder_gone { "" } else { "; the trace goes on until they end" };
-    say(&format!("still running in the traced view: {}{end}", names.join(", ")));
 }

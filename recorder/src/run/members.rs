@@ -67,3 +67,12 @@ pub fn moved_by_children() -> Option<Moved> {
 pub fn moved_by(remaining: &[Remaining]) -> Moved {
     remaining.iter().filter_map(|process| procfs::moved(&process.pid.to_string())).fold(Moved::default(), Moved::plus)
 }
+
+/// Names shown at once; the rest is a number.
+const SHOWN: usize = 5;
+
+pub fn names(remaining: &[Remaining]) -> String {
+    let shown = remaining.iter().take(SHOWN).map(|process| format!("{} ({})", process.comm, process.pid));
+    let rest = remaining.len().saturating_sub(SHOWN);
+    shown.chain((rest > 0).then(|| format!("{rest} more"))).collect::<Vec<_>>().join(", ")
+}

@@ -8,13 +8,13 @@ use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::channel::{Channel, Heard};
 use super::hidden;
 use super::plan::{Plan, Way};
 use super::words::{Facts, Order, Report};
+use crate::channel::{Channel, Heard};
 use crate::error::Error;
-use crate::mount::source::{Note, Source};
 use crate::mount::fusermount;
+use crate::mount::source::{Note, Source};
 use crate::procfs::{self, Pid};
 use crate::serve::{self, Recording, Traced};
 use crate::sys::{self, Fork};
@@ -94,21 +94,26 @@ fn live(assignment: Assignment, launcher: &mut Launcher) -> Result<(), Error> {
         command: Some(serve::command(&assignment.arguments, &assignment.cwd)),
     })?;
     let _ = launcher.send(&Report::Ready { pid: std::process::id() as Pid });
-    let in_place = if assignment.way == Way::InPlace { points } else { Vec::new() };
-    let mut watch = Watch { recording, in_place, command: None, is_over: false, is_alone: false, next_look: Instant::now() + LOOK };
+    let mut watch = Watch {
+        recording,
+        in_place: if assignment.way == Way::InPlace { points } else { Vec::new() },
+        hidden: assignment.hidden,
+        users: Vec::new(),
+        is_over: false,
+        is_alone: false,
+        next_look: Instant::now() + LOOK,
+    };
     watch.until_the_end(launcher);
     let reason = watch.recording.close();
-    if let Some(base) = assignment.hidden {
-        hidden::remove(&base);
-    }
     let _ = launcher.send(&Report::Closed { reason });
     Ok(())
 }
 
 fn detach(assignment: &Assignment, launcher: RawFd) -> io::Result<()> {
-    let own = assignment.seats.iter().flat_map(|seat| {
-        [seat.device.as_raw_fd(), seat.source.fd.as_raw_fd(), seat.source.guard.as_raw_fd()]
-    });
+    let own = assignment
+        .seats
+        .iter()
+        .flat_map(|seat| [seat.device.as_raw_fd(), seat.source.fd.as_raw_fd(), seat.source.guard.as_raw_fd()]);
     sys::become_daemon(&own.chain([launcher]).collect::<Vec<_>>())?;
     sys::raise_descriptor_limit();
     Ok(())
@@ -119,7 +124,10 @@ struct Watch {
     recording: Recording,
     /// Mounts that end only when somebody takes them away.
     in_place: Vec<PathBuf>,
-    command: Option<Pid>,
+    /// The launcher's duty to take away, unless it is killed before.
+    hidden: Option<PathBuf>,
+    /// The command, and when it has ended those that remain: while they live, an idle mount is not an unused one.
+    users: Vec<Pid>,
     /// The command has ended, as far as anybody can tell.
     is_over: bool,
     /// The launcher is gone.
@@ -167,7 +175,7 @@ impl Watch {
                 let _ = launcher.send(&Report::Recording);
             }
             Order::Started { pid, start_ns } => {
-                self.command = Some(pid);
+                self.users = vec![pid];
                 self.recording.update_command(move |command| {
                     command.pid = pid as u32;
                     command.start_ns = start_ns;
@@ -179,16 +187,23 @@ impl Watch {
 
     fn command_ended(&mut self, facts: Facts, launcher: &mut Launcher) {
         self.is_over = true;
-        let somebody_remains = !facts.remaining.is_empty();
+        self.users = facts.remaining.iter().map(|process| process.pid).collect();
+        let is_unused = self.users.is_empty();
         self.recording.update_command(move |command| serve::complete(command, facts));
         let complete = self.recording.flush(FLUSH);
         let _ = launcher.send(&Report::Flushed { complete });
-        // Others of this user may still be in it: they are served until they leave.
-        self.take_away(!somebody_remains);
+        // Strangers may still be in it: they are served until they leave.
+        if is_unused {
+            self.take_away(true);
+        }
     }
 
     fn launcher_is_gone(&mut self) {
         self.is_alone = true;
+        // Bound over its directory by now, or never.
+        if let Some(base) = self.hidden.take() {
+            hidden::remove(&base);
+        }
         if !self.recording.is_serving() {
             // It failed before there was a view: nobody will ever use this one.
             self.recording.give_up();
@@ -196,12 +211,12 @@ impl Watch {
     }
 
     fn look(&mut self) {
-        let command_lives = self.command.is_some_and(procfs::is_alive);
-        if self.recording.has_ended() && command_lives {
+        let is_used = self.users.iter().any(|pid| procfs::is_alive(*pid));
+        if self.recording.has_ended() && is_used {
             // The connection was cut while the command runs; waiting for the launcher would hold the trace open.
             self.is_over = true;
         }
-        if (self.is_over || self.is_alone) && !command_lives {
+        if (self.is_over || self.is_alone) && !is_used {
             self.take_away(false);
         }
     }

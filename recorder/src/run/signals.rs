@@ -26,6 +26,25 @@ pub struct Signals {
     fd: OwnedFd,
 }
 
+/// Stops by the terminal are let through, so that `fg` and `bg` work; while this lives they wait.
+pub struct NoStops(libc::sigset_t);
+
+impl NoStops {
+    pub fn now() -> NoStops {
+        let mut set = sys::all_signals_but_stops();
+        for signal in sys::STOPS {
+            sys::add_signal(&mut set, signal);
+        }
+        NoStops(sys::block(&set))
+    }
+}
+
+impl Drop for NoStops {
+    fn drop(&mut self) {
+        sys::block(&self.0);
+    }
+}
+
 /// One that came in.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Arrived {
@@ -33,7 +52,9 @@ pub enum Arrived {
     Child,
     /// Meant for the command.
     Forward(i32),
-    /// The command has it from the terminal itself, or it is none of its business.
+    /// The command has it from the terminal itself.
+    FromTerminal(i32),
+    /// None of the command's business.
     Ignore,
 }
 
@@ -56,8 +77,9 @@ impl Signals {
 fn classify(signal: i32, code: i32) -> Arrived {
     match signal {
         libc::SIGCHLD => Arrived::Child,
-        libc::SIGINT | libc::SIGQUIT | libc::SIGPIPE | libc::SIGWINCH | libc::SIGCONT => Arrived::Ignore,
-        _ if code > 0 => Arrived::Ignore,
+        libc::SIGPIPE | libc::SIGWINCH | libc::SIGCONT => Arrived::Ignore,
+        libc::SIGINT | libc::SIGQUIT => Arrived::FromTerminal(signal),
+        _ if code > 0 => Arrived::FromTerminal(signal),
         _ => Arrived::Forward(signal),
     }
 }
@@ -79,15 +101,14 @@ pub fn end_like(ending: sys::Ending) -> ! {
 fn die_of(signal: i32) -> ! {
     let no_core = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     sys::set_disposition(signal, libc::SIG_DFL);
-    // SAFETY: plain calls on our own process; the set is ours.
+    // SAFETY: plain calls on our own process.
     unsafe {
         libc::setrlimit(libc::RLIMIT_CORE, &no_core);
         libc::prctl(libc::PR_SET_DUMPABLE, 0);
-        let mut none = std::mem::zeroed();
-        libc::sigemptyset(&mut none);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
         libc::kill(libc::getpid(), signal);
     }
+    // It alone: another one that waits must not be what we die of.
+    sys::unblock(signal);
     // A signal that does not end a process by default cannot have ended the command; as shells show it.
     std::process::exit(128 + signal)
 }
@@ -99,8 +120,8 @@ mod tests {
     #[test]
     fn what_a_process_sends_is_forwarded_and_what_the_terminal_sends_is_not() {
         assert_eq!(classify(libc::SIGTERM, libc::SI_USER), Arrived::Forward(libc::SIGTERM));
-        assert_eq!(classify(libc::SIGHUP, libc::SI_KERNEL), Arrived::Ignore);
-        assert_eq!(classify(libc::SIGINT, libc::SI_USER), Arrived::Ignore);
+        assert_eq!(classify(libc::SIGHUP, libc::SI_KERNEL), Arrived::FromTerminal(libc::SIGHUP));
+        assert_eq!(classify(libc::SIGINT, libc::SI_USER), Arrived::FromTerminal(libc::SIGINT));
         assert_eq!(classify(libc::SIGCHLD, libc::CLD_EXITED), Arrived::Child);
     }
 }
