@@ -5,6 +5,7 @@ Only this package prints and exits. It holds no SQL and knows no trace files; `f
 
 from __future__ import annotations
 
+import difflib
 import importlib
 
 import click
@@ -35,9 +36,10 @@ class Verbs(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(VERBS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         if cmd_name not in VERBS:
-            return None
+            near = difflib.get_close_matches(cmd_name, VERBS, n=1)
+            ctx.fail(f"no such command '{cmd_name}'" + (f", did you mean '{near[0]}'?" if near else ""))
         command: click.Command = getattr(importlib.import_module(f"glassfs.cli.{cmd_name}"), cmd_name)
         return command
 

@@ -31,7 +31,7 @@ def end_with(verb: Callable[[], Any]) -> NoReturn:
         talk(str(error))
         status = error.exit_code
     except click.ClickException as error:
-        error.show()
+        talk(misuse(error))
         status = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         die_of(signal.SIGINT)
@@ -40,6 +40,14 @@ def end_with(verb: Callable[[], Any]) -> NoReturn:
     except Exception as error:
         status = say_bug(error)
     leave(status if isinstance(status, int) else 0)
+
+
+def misuse(error: click.ClickException) -> str:
+    """What Click found, in the form of our own errors: what, and the next step."""
+    what = error.format_message().rstrip(".")
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    next_step = f"\n  See {context.command_path} --help." if context else ""
+    return what[:1].lower() + what[1:] + next_step
 
 
 def leave(status: int) -> NoReturn:

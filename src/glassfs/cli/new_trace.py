@@ -126,9 +126,9 @@ def remove_old(trace: Path, *, replace: bool) -> None:
     if not replace:
         raise BadUsage("already there", where=shown(trace), next_step="Choose another name, or replace it with -f.")
     try:
-        old = entry_of(Trace(trace))
-    except GlassfsError as problem:
-        raise BadUsage(
-            f"-f does not replace what is no glassfs trace ({problem.what})", where=shown(trace), next_step=ANOTHER
-        ) from problem
-    remove(old)
+        old = None if trace.is_symlink() else Trace(trace)
+    except GlassfsError:
+        old = None
+    if old is None:
+        raise BadUsage("-f does not replace what is no glassfs trace", where=shown(trace), next_step=ANOTHER)
+    remove(entry_of(old))
