@@ -1,0 +1,68 @@
+"""Every error glassfs raises on purpose. Only `cli` prints them and exits; foreign exceptions are mapped in the one
+file that knows the library.
+
+    GlassfsError                 what, where, next step; exit 1
+    |-- BadUsage                 a name, filter or option that makes no sense; exit 2
+    |   |-- TraceNotFound
+    |   |-- AmbiguousTrace
+    |   `-- QueryError           SQL that DuckDB refuses or that would write
+    |-- QueryTimeout             the time limit given for a query has passed
+    |-- DamagedTrace             a file of a trace cannot be read
+    |-- TraceInUse               the trace is still being recorded
+    `-- EnvironmentProblem       permission, kernel, missing part; exit 3
+        `-- NewerSchema          a trace of a later glassfs
+"""
+
+from __future__ import annotations
+
+
+class GlassfsError(Exception):
+    """`what` went wrong, `where` (a path or object), and the `next_step` for the person who reads it."""
+
+    exit_code = 1
+
+    def __init__(self, what: str, *, where: str | None = None, next_step: str | None = None) -> None:
+        super().__init__(what)
+        self.what = what
+        self.where = where
+        self.next_step = next_step
+
+    def __str__(self) -> str:
+        head = f"{self.what}: {self.where}" if self.where else self.what
+        return f"{head}\n  {self.next_step}" if self.next_step else head
+
+
+class BadUsage(GlassfsError):
+    exit_code = 2
+
+
+class TraceNotFound(BadUsage):
+    pass
+
+
+class AmbiguousTrace(BadUsage):
+    pass
+
+
+class QueryError(BadUsage):
+    pass
+
+
+class QueryTimeout(GlassfsError):
+    pass
+
+
+class DamagedTrace(GlassfsError):
+    pass
+
+
+class TraceInUse(GlassfsError):
+    pass
+
+
+class EnvironmentProblem(GlassfsError):
+    exit_code = 3
+
+
+class NewerSchema(EnvironmentProblem):
+    pass
