@@ -9,6 +9,8 @@ file that knows the library.
     |-- QueryTimeout             the time limit given for a query has passed
     |-- DamagedTrace             a file of a trace cannot be read
     |-- TraceInUse               the trace is still being recorded
+    |-- RunFailed                `run` itself failed, not its command; exit 125
+    |-- AlreadySaid              the recorder has printed its own message; exits with its status
     `-- EnvironmentProblem       permission, kernel, missing part; exit 3
         `-- NewerSchema          a trace of a later glassfs
 """
@@ -66,3 +68,15 @@ class EnvironmentProblem(GlassfsError):
 
 class NewerSchema(EnvironmentProblem):
     pass
+
+
+class RunFailed(GlassfsError):
+    exit_code = 125
+
+
+class AlreadySaid(GlassfsError):
+    """The recorder has printed its own message; what is left to do is to end with `exit_code`."""
+
+    def __init__(self, exit_code: int) -> None:
+        super().__init__("the recorder has said what went wrong")
+        self.exit_code = exit_code

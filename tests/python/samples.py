@@ -19,7 +19,7 @@ COMMAND: dict[str, Any] = {
     "read_bytes": 9_000_000,
     "written_bytes": 1_000_000,
     "io_uring": False,
-    "open_elsewhere": [{"path": "/tmp/x/log", "directory": "/tmp/x", "samples": 12}],
+    "open_elsewhere": [{"path": "/tmp/x", "directory": "/tmp", "samples": 12}],
     "mapped": ["/home/ana/db/LOCK", "/home/ana/db/a", "/home/ana/db/b"],
     "remaining": [],
 }
@@ -77,7 +77,12 @@ def short_run(path: Path) -> TraceWriter:
         {"op": "lookup", "path": "/home/ana/db/b\n\x1b[31m", "errno": 2, "result": 0, "file_type": None},
         {"op": "create", "path": "/home/ana/db/b\n\x1b[31m", "flags": 0o101101, "mode": 0o100644},
         {"op": "write", "path": "/home/ana/db/b\n\x1b[31m", "size": 12, "offset": 0, "result": 12},
-        {"op": "rename", "path": "/home/ana/db/b\n\x1b[31m", "path2": "/home/ana/db/\\xff\u202e", "duration_ns": 2_345_678},
+        {
+            "op": "rename",
+            "path": "/home/ana/db/b\n\x1b[31m",
+            "path2": "/home/ana/db/\\xff\u202e",
+            "duration_ns": 2_345_678,
+        },
         {"op": "fsync", "path": "/home/ana/db/a", "errno": 5, "result": 0, "duration_ns": 1_234_567_890},
         {**kernel, "op": "read", "path": None, "size": 4096, "offset": 8192, "result": 4096},
         {"op": "flush", "path": "/home/ana/db/a", "fh": 1},

@@ -223,7 +223,7 @@ class TraceWriter:
         shape = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
         values = [{name: row.get(name) for name in columns} for row in rows]
         self._connection.execute(
-            f"create or replace temp table \"{table}\" as select each.* from (select unnest(?::struct({shape})[]) as each)",
+            f'create or replace temp table "{table}" as select each.* from (select unnest(?::struct({shape})[]) as each)',
             [values],
         )
 

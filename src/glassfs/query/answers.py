@@ -100,13 +100,22 @@ class Losses:
 
 
 @dataclass(frozen=True)
+class Elsewhere:
+    """Seen open outside the mount; `directory` is what to add with -d."""
+
+    path: str
+    directory: str
+
+
+@dataclass(frozen=True)
 class Coverage:
     """How much of the command's own reading and writing went through the mount. `unknown`: why it cannot be said."""
 
     seen_bytes: int
     program_bytes: int | None
     unknown: str | None
-    open_elsewhere: tuple[str, ...]
+    open_elsewhere: tuple[Elsewhere, ...]
+    more_elsewhere: int
 
     @property
     def share(self) -> float | None:

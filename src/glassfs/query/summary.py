@@ -5,16 +5,16 @@ from __future__ import annotations
 import os
 
 from glassfs.query import breakdown, totals
-from glassfs.query.answers import Coverage, Headline, Hint, Losses, Summary
+from glassfs.query.answers import Coverage, Elsewhere, Headline, Hint, Losses, Summary
 from glassfs.query.asked import Asked, end_ns
 
 # How many of the most accessed files, busiest threads and most frequent errors the summary shows.
-TOP_FILES = 8
-TOP_THREADS = 6
+TOP_FILES = 6
+TOP_THREADS = 5
 TOP_ERRORS = 4
 
-# Directories that are named in the coverage line.
-TOP_ELSEWHERE = 3
+# Files open elsewhere that are named in the coverage line.
+TOP_ELSEWHERE = 2
 
 
 def summary(asked: Asked) -> Summary:
@@ -90,8 +90,8 @@ def coverage(asked: Asked) -> Coverage | None:
     else:
         program, unknown = command.read_bytes + command.written_bytes, None
     busiest = sorted(command.open_elsewhere, key=lambda each: -each.samples)
-    elsewhere = tuple(dict.fromkeys(each.directory for each in busiest))
-    return Coverage(max(seen, 0), program, unknown, elsewhere)
+    elsewhere = tuple(Elsewhere(each.path, each.directory) for each in busiest[:TOP_ELSEWHERE])
+    return Coverage(max(seen, 0), program, unknown, elsewhere, max(len(busiest) - TOP_ELSEWHERE, 0))
 
 
 def hints(asked: Asked, loss: Losses) -> tuple[Hint, ...]:
