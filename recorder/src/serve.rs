@@ -80,6 +80,7 @@ impl Recording {
     pub fn is_serving(&self) -> bool { self.serving > 0 }
     pub fn give_up(&mut self) { self.gave_up = true; }
     pub fn has_ended(&self) -> bool { self.gave_up || self.serving > 0 && self.ended.load(Ordering::SeqCst) >= self.serving }
+    pub fn was_unmounted(&self) -> bool { true }
     pub fn ended_fd(&self) -> RawFd { self.event.as_raw_fd() }
     pub fn update_command(&mut self, change: impl FnOnce(&mut Command)) { change(&mut self.command); }
     pub fn flush(&mut self, _timeout: Duration) -> bool { true }

@@ -10,11 +10,11 @@ use crate::error::Error;
 use crate::sys;
 
 /// FOPEN_DIRECT_IO with shared maps (FUSE_DIRECT_IO_ALLOW_MMAP) came with it.
-const OLDEST_KERNEL: (u32, u32) = (6, 6);
+pub const OLDEST_KERNEL: (u32, u32) = (6, 6);
 /// One request's data, as the wire layer's buffers are sized.
 const MAX_READ_BYTES: usize = glassfs_recorder::wire::MAX_TRANSFER_BYTES;
 
-const DEVICE: &str = "/dev/fuse";
+pub const DEVICE: &str = "/dev/fuse";
 
 /// Opens the device: one descriptor, one connection.
 pub fn open_device() -> Result<OwnedFd, Error> {
