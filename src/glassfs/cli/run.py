@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import signal
+import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from glassfs import recorder
 from glassfs.cli import failures, new_trace
-from glassfs.cli.screen import color_option, json_option, shown, talk
+from glassfs.cli.screen import answer_json, color_option, json_option, shown, talk, wants_color, width_of
 from glassfs.errors import AlreadySaid, GlassfsError, RunFailed
+from glassfs.places import state_directories
 from glassfs.trace import Trace
 
 
@@ -69,12 +72,25 @@ def say_what_it_did(folder: Path, ended: recorder.Ended, *, quiet: bool, as_json
     trace = Trace(folder)
     if trace.about.command is None or trace.about.command.end_ns is None:
         raise ended_before(ended, folder)
-    if quiet and not as_json:
-        return
-    # Imported now: a database engine is no part of starting a command.
-    from glassfs import report
+    if as_json or not quiet:
+        summarize(trace, as_json=as_json)
 
-    report.render_summary(trace)
+
+def summarize(trace: Trace, *, as_json: bool) -> None:
+    # Imported now: a database engine is no part of starting a command.
+    from glassfs.query import Reader
+    from glassfs.report import render_summary
+    from glassfs.report.text import Paint
+
+    with Reader(trace) as reader:
+        if as_json:
+            answer_json({"trace": str(trace.path), **asdict(reader.summary()), "warnings": reader.warnings})
+            return
+        word = "@last" if trace.path.parent in state_directories() else str(trace.path)
+        text = render_summary(reader, word=word, paint=Paint(wants_color(sys.stderr)), width=width_of(sys.stderr))
+        for warning in reader.warnings:
+            talk(f"warning: {shown(warning)}")
+    print(text, file=sys.stderr, flush=True)
 
 
 def ended_before(ended: recorder.Ended, folder: Path) -> GlassfsError:
