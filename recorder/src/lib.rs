@@ -2,4 +2,6 @@
 
 pub mod collect;
 pub mod event;
+pub mod passthrough;
+pub mod trace;
 pub mod wire;

@@ -2,11 +2,31 @@
 //! Knows no paths, no trace and no filesystem: whoever serves implements `Serve`.
 
 pub mod answers;
+mod device;
+#[cfg(feature = "failpoints")]
+mod failpoint;
+mod init;
+mod notify;
 pub mod operation;
+mod pages;
+mod parse;
+mod pool;
 mod reply;
+mod requests;
+mod session;
+mod signal;
+mod transport;
+mod worker;
 
-pub use operation::{Handle, Name, Node, Operation, Request};
-pub use reply::ReplyBuffer;
+pub use device::Device;
+pub use init::{Negotiated, Refusal, Wishes, flag};
+pub use notify::Notify;
+pub use operation::{ForgetEntries, Handle, Name, Node, Operation, Request};
+pub use parse::{ParseError, parse};
+pub use pool::{End, Limits};
+pub use reply::{MAX_TRANSFER_BYTES, ReplyBuffer};
+pub use session::{Options, Session, Stopper};
+pub use transport::{Disconnect, Outcome, ReceiveBuffer, Received, Transport};
 
 /// An errno on its way to the kernel: positive, as in libc.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +52,22 @@ pub enum Payload {
 }
 
 /// Who answers requests. Called by many threads at once; must not panic (a panic becomes EIO for that request alone).
+/// Init, destroy and interrupt never reach it.
 pub trait Serve: Send + Sync {
     /// Performs `request` and leaves what the kernel expects after the out header in `reply`.
     fn serve(&self, request: &Request<'_>, reply: &mut ReplyBuffer) -> Answer;
+
+    /// The kernel has agreed; called once, before the first request.
+    fn negotiated(&self, _negotiated: &Negotiated) {}
+
+    /// Called by each worker thread before its first request. Its umask and current directory are its own already.
+    fn worker_started(&self) {}
+}
+
+/// CLOCK_MONOTONIC in nanoseconds.
+pub fn now_ns() -> u64 {
+    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes the timespec it is given; this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
+    now.tv_sec as u64 * 1_000_000_000 + now.tv_nsec as u64
 }

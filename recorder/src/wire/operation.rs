@@ -1,6 +1,10 @@
 //! What the kernel can ask, decoded: one variant for each FUSE opcode that Linux up to 6.18 sends (protocol 7.45).
 //! Borrowed from the receive buffer. Knows no paths: a name is one component, a node is a number.
 
+use zerocopy::FromBytes;
+
+use super::requests::ForgetOne;
+
 /// A FUSE node id: 1 is the root, others are our own counter, never reused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Node(pub u64);
@@ -13,7 +17,7 @@ impl Node {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Handle(pub u64);
 
-/// One component of a path, as bytes: never empty, no '/', no NUL.
+/// One component of a path, as bytes: never empty, never `.` or `..`, no '/', no NUL. An extended attribute's name may hold a '/'.
 pub type Name<'a> = &'a [u8];
 
 /// A request as it arrived.
@@ -113,7 +117,7 @@ pub enum Operation<'a> {
     Forget {
         lookups: u64,
     },
-    /// No answer. `entries` is `count` pairs of (node, lookups), 16 bytes each, native endian; see `ForgetEntries`.
+    /// No answer. Pairs of (node, lookups), 16 bytes each; see `ForgetEntries`.
     BatchForget {
         entries: &'a [u8],
     },
@@ -166,6 +170,7 @@ pub enum Operation<'a> {
         umask: u32,
         kill_suid_sgid: bool,
     },
+    /// `name` is no component ("/" on Linux): the new file has none.
     Tmpfile {
         name: Name<'a>,
         flags: u32,
@@ -264,4 +269,60 @@ pub enum Operation<'a> {
     Refused {
         opcode: u32,
     },
+}
+
+impl Operation<'_> {
+    /// The kernel waits for an answer.
+    pub fn wants_answer(&self) -> bool {
+        !matches!(self, Operation::Forget { .. } | Operation::BatchForget { .. })
+    }
+
+    /// Calls that wait for a device as a matter of course, or for as long as their argument is large. Others may wait too
+    /// (a read that is not cached), but rarely.
+    pub fn is_slow(&self) -> bool {
+        match self {
+            Operation::Fsync { .. }
+            | Operation::Fsyncdir { .. }
+            | Operation::Syncfs
+            | Operation::Fallocate { .. }
+            | Operation::CopyFileRange(_) => true,
+            Operation::Setattr(setattr) => setattr.size.is_some(),
+            Operation::Open { flags, .. } => flags & libc::O_TRUNC as u32 != 0,
+            _ => false,
+        }
+    }
+
+    /// How many bytes of the reply buffer the answer may fill.
+    pub fn answer_bytes(&self) -> usize {
+        /// Every other answer is a struct, a link's target or an attribute's value.
+        const OTHERS_BYTES: usize = 1 << 16;
+        match *self {
+            Operation::Read(Read { size, .. })
+            | Operation::Readdir { size, .. }
+            | Operation::Readdirplus { size, .. }
+            | Operation::Ioctl { out_size: size, .. } => size as usize,
+            _ => OTHERS_BYTES,
+        }
+    }
+}
+
+/// The pairs of a batch forget: which node, and how many of its lookups are given back.
+#[derive(Clone, Debug)]
+pub struct ForgetEntries<'a> {
+    left: std::slice::ChunksExact<'a, u8>,
+}
+
+impl<'a> ForgetEntries<'a> {
+    pub fn new(entries: &'a [u8]) -> Self {
+        ForgetEntries { left: entries.chunks_exact(size_of::<ForgetOne>()) }
+    }
+}
+
+impl Iterator for ForgetEntries<'_> {
+    type Item = (Node, u64);
+
+    fn next(&mut self) -> Option<(Node, u64)> {
+        let one = ForgetOne::read_from_bytes(self.left.next()?).ok()?;
+        Some((Node(one.nodeid), one.nlookup))
+    }
 }

@@ -1,47 +1,30 @@
-//! The page-aligned buffer that a reply's payload is built in. One belongs to each receiver.
-
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+//! The page-aligned buffer that a reply's payload is built in. One belongs to each worker.
 
 use zerocopy::{Immutable, IntoBytes};
 
+use super::pages::Pages;
 use super::{Errno, Payload};
 
 /// The largest read or write one request carries: 256 pages, `fs.fuse.max_pages_limit`'s default.
 pub const MAX_TRANSFER_BYTES: usize = 1 << 20;
 
-const PAGE_BYTES: usize = 4096;
-
 /// Page-aligned, so that a backing file opened with O_DIRECT can read straight into it.
 pub struct ReplyBuffer {
-    start: *mut u8,
+    pages: Pages,
 }
 
-// SAFETY: the buffer is owned memory; nothing else points into it.
-unsafe impl Send for ReplyBuffer {}
-
 impl ReplyBuffer {
-    fn layout() -> Layout {
-        Layout::from_size_align(MAX_TRANSFER_BYTES, PAGE_BYTES).expect("a constant, valid layout")
-    }
-
     pub fn new() -> ReplyBuffer {
-        // SAFETY: the layout is not empty. Zeroed pages of this size come from mmap untouched, so an idle buffer costs nothing.
-        let start = unsafe { alloc_zeroed(Self::layout()) };
-        if start.is_null() {
-            handle_alloc_error(Self::layout());
-        }
-        ReplyBuffer { start }
+        ReplyBuffer { pages: Pages::new(MAX_TRANSFER_BYTES) }
     }
 
     /// All of it, MAX_TRANSFER_BYTES long, for calls that fill it themselves.
     pub fn bytes_mut(&mut self) -> &mut [u8] {
-        // SAFETY: start is ours and MAX_TRANSFER_BYTES long for as long as self lives.
-        unsafe { std::slice::from_raw_parts_mut(self.start, MAX_TRANSFER_BYTES) }
+        self.pages.bytes_mut()
     }
 
     pub fn bytes(&self) -> &[u8] {
-        // SAFETY: as in bytes_mut; shared.
-        unsafe { std::slice::from_raw_parts(self.start, MAX_TRANSFER_BYTES) }
+        self.pages.bytes()
     }
 
     /// Puts one protocol struct at the start: the whole payload of most replies.
@@ -60,17 +43,15 @@ impl ReplyBuffer {
         self.bytes_mut().get_mut(at..end).ok_or(Errno(libc::EIO))?.copy_from_slice(value);
         Ok(Payload::Bytes(end))
     }
+
+    /// Gives its memory from `keep` on back to the kernel.
+    pub(super) fn give_back(&mut self, keep: usize) {
+        self.pages.give_back(keep);
+    }
 }
 
 impl Default for ReplyBuffer {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-impl Drop for ReplyBuffer {
-    fn drop(&mut self) {
-        // SAFETY: allocated with this very layout in new.
-        unsafe { dealloc(self.start, Self::layout()) }
     }
 }

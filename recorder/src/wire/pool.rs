@@ -1,0 +1,371 @@
+//! Who receives and who serves: a few workers wait for messages, more are added while calls block, up to a bound.
+//! Two promises: a call that is known to be slow never holds the last receiver, and any other call holds it only until the
+//! supervisor's next look. At the bound the last receiver serves nothing; it queues what comes for workers that become free.
+//!
+//!                       message                        no other receives, call may block
+//!     receiving ---------------------> serving   ---------------------------------------> another worker receives
+//!         ^  |  others enough             |
+//!         |  +--> parked (holds no memory, ends after a while)
+//!         +-------------------------------+  unless something is queued: then that first
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::Thread;
+use std::time::Duration;
+
+use super::Serve;
+use super::init::Refusal;
+use super::transport::{Disconnect, ReceiveBuffer, Transport};
+use super::worker;
+
+/// The pool's bounds.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Threads that block in calls below at one time, at most; more would only queue there instead of here.
+    pub workers: usize,
+    /// Workers that stay receiving when nothing blocks. Two: while one answers, the other takes the next message; with more,
+    /// the kernel wakes them in turn and none stays warm (measured: 4 are a quarter slower than 2).
+    pub receivers: usize,
+    /// Messages taken from the kernel while all workers are busy. The rest waits in the kernel, at no cost to us.
+    pub queued: usize,
+    /// Bytes that the large messages and answers under way may hold before no worker is added for them.
+    pub large_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { workers: 256, receivers: 2, queued: 32, large_bytes: 96 << 20 }
+    }
+}
+
+/// A parked worker ends after this long without being needed.
+const PARKED_FOR: Duration = Duration::from_secs(10);
+
+/// Why serving ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    Disconnected(Disconnect),
+    /// On our own wish; requests not yet taken wait in the kernel for another server.
+    Stopped,
+    /// There was no agreement with the kernel.
+    Refused(Refusal),
+}
+
+/// A message that waits for a free worker.
+pub(super) struct Queued<K> {
+    pub buffer: ReceiveBuffer,
+    pub len: usize,
+    pub token: K,
+    pub arrived_ns: u64,
+}
+
+pub(super) struct State<K> {
+    workers: usize,
+    parked: usize,
+    /// Parked workers that have been called back and have not noticed yet; each counts as a receiver already.
+    called: usize,
+    /// The system had no thread for us when last asked.
+    no_threads: bool,
+    queue: VecDeque<Queued<K>>,
+    spare: Vec<ReceiveBuffer>,
+    threads: HashMap<usize, Arc<worker::Registered>>,
+    next_index: usize,
+    end: Option<End>,
+}
+
+pub(super) struct Pool<T: Transport> {
+    pub transport: Arc<T>,
+    pub serve: Arc<dyn Serve>,
+    pub limits: Limits,
+    traffic: Traffic,
+    queued: AtomicUsize,
+    /// Bytes of buffers that large messages and answers have filled and that have not been given back.
+    pub large_bytes: AtomicUsize,
+    ended: AtomicBool,
+    full: AtomicBool,
+    watched: AtomicBool,
+    supervisor: OnceLock<Thread>,
+    state: Mutex<State<T::Token>>,
+    /// Wakes parked workers.
+    called: Condvar,
+    /// Tells of room in the queue and of workers that ended.
+    pub changed: Condvar,
+}
+
+/// How many workers receive, and how many messages have ever come: one atomic, since both change with every message.
+#[derive(Default)]
+struct Traffic(AtomicU64);
+
+/// The lower bits count receivers: more than Limits::workers can ever be.
+const RECEIVERS_BITS: u32 = 16;
+const RECEIVERS: u64 = (1 << RECEIVERS_BITS) - 1;
+const MESSAGE: u64 = 1 << RECEIVERS_BITS;
+
+impl<T: Transport> Pool<T> {
+    pub fn new(transport: Arc<T>, serve: Arc<dyn Serve>, limits: Limits) -> Arc<Pool<T>> {
+        let state = State {
+            workers: 0,
+            parked: 0,
+            called: 0,
+            no_threads: false,
+            queue: VecDeque::new(),
+            spare: Vec::new(),
+            threads: HashMap::new(),
+            next_index: 0,
+            end: None,
+        };
+        Arc::new(Pool {
+            transport,
+            serve,
+            limits,
+            traffic: Traffic::default(),
+            queued: AtomicUsize::new(0),
+            large_bytes: AtomicUsize::new(0),
+            ended: AtomicBool::new(false),
+            full: AtomicBool::new(false),
+            watched: AtomicBool::new(false),
+            supervisor: OnceLock::new(),
+            state: Mutex::new(state),
+            called: Condvar::new(),
+            changed: Condvar::new(),
+        })
+    }
+
+    pub fn lock(&self) -> MutexGuard<'_, State<T::Token>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts the caller among the receivers; how many there are now.
+    pub fn enter(&self) -> usize {
+        ((self.traffic.0.fetch_add(1, SeqCst) & RECEIVERS) + 1) as usize
+    }
+
+    /// The caller will not receive after all.
+    pub fn withdraw(&self) {
+        self.traffic.0.fetch_sub(1, SeqCst);
+    }
+
+    /// The caller has received a message; how many others receive.
+    pub fn leave(&self) -> usize {
+        ((self.traffic.0.fetch_add(MESSAGE - 1, SeqCst) - 1) & RECEIVERS) as usize
+    }
+
+    /// Changes whenever a message is received or a receiver comes or goes.
+    pub fn traffic(&self) -> u64 {
+        self.traffic.0.load(SeqCst)
+    }
+
+    pub fn nobody_receives(traffic: u64) -> bool {
+        traffic & RECEIVERS == 0
+    }
+
+    /// May the last receiver serve what it has just received? Sees to it that another receives, now or soon.
+    pub fn may_serve(self: &Arc<Self>, slow: bool) -> bool {
+        if slow || self.full.load(SeqCst) || self.large_bytes.load(SeqCst) >= self.limits.large_bytes {
+            return self.add_receiver() || self.serves_alone();
+        }
+        self.watch();
+        true
+    }
+
+    /// With no other worker there is nobody to queue for.
+    fn serves_alone(&self) -> bool {
+        let state = self.lock();
+        state.workers - state.parked <= 1
+    }
+
+    /// Calls a parked worker back or starts a new one. False at the bound.
+    pub fn add_receiver(self: &Arc<Self>) -> bool {
+        let mut state = self.lock();
+        if self.call_parked(&mut state) {
+            return true;
+        }
+        let room = state.workers < self.limits.workers && self.large_bytes.load(SeqCst) < self.limits.large_bytes;
+        if state.end.is_some() || !room {
+            return false;
+        }
+        state.workers += 1;
+        state.next_index += 1;
+        let index = state.next_index;
+        self.enter();
+        self.note_bound(&mut state);
+        drop(state);
+        let started = worker::start(self.clone(), index);
+        if !started {
+            self.withdraw();
+            let mut state = self.lock();
+            state.workers -= 1;
+            state.no_threads = true;
+            self.note_bound(&mut state);
+        }
+        started
+    }
+
+    fn call_parked(&self, state: &mut State<T::Token>) -> bool {
+        if state.parked == state.called {
+            return false;
+        }
+        state.called += 1;
+        self.enter();
+        self.note_bound(state);
+        self.called.notify_one();
+        true
+    }
+
+    /// Keeps `full` true to the state, so that the common path need not lock.
+    fn note_bound(&self, state: &mut State<T::Token>) {
+        let none_left = state.workers >= self.limits.workers || state.no_threads;
+        self.full.store(none_left && state.parked == state.called, SeqCst);
+    }
+
+    /// Lets the supervisor look whether the call that now begins blocks.
+    fn watch(&self) {
+        if !self.watched.load(SeqCst) && !self.watched.swap(true, SeqCst) {
+            self.wake_supervisor();
+        }
+    }
+
+    fn wake_supervisor(&self) {
+        if let Some(supervisor) = self.supervisor.get() {
+            supervisor.unpark();
+        }
+    }
+
+    pub fn is_watched(&self) -> bool {
+        self.watched.load(SeqCst)
+    }
+
+    pub fn unwatch(&self) {
+        self.watched.store(false, SeqCst);
+        // A worker that became the last receiver just before would have seen no reason to wake the supervisor.
+        if Self::nobody_receives(self.traffic()) {
+            self.watched.store(true, SeqCst);
+        }
+    }
+
+    /// The supervisor asks for threads again after the system had none.
+    pub fn forgive(&self) {
+        let mut state = self.lock();
+        state.no_threads = false;
+        self.note_bound(&mut state);
+    }
+
+    pub fn supervised_by(&self, thread: Thread) {
+        self.supervisor.get_or_init(|| thread);
+    }
+
+    pub fn has_queued(&self) -> bool {
+        self.queued.load(SeqCst) > 0
+    }
+
+    pub fn take_queued(&self) -> Option<Queued<T::Token>> {
+        let mut state = self.lock();
+        let taken = state.queue.pop_front();
+        self.queued.store(state.queue.len(), SeqCst);
+        self.changed.notify_all();
+        taken
+    }
+
+    /// Takes a clean buffer for the one that goes into the queue. None: someone came back meanwhile, so there is no need to
+    /// queue, and a worker receives in the caller's stead. Waits while the queue is full; the kernel then holds what comes.
+    pub fn room_in_queue(&self) -> Option<(ReceiveBuffer, MutexGuard<'_, State<T::Token>>)> {
+        let mut state = self.lock();
+        while state.end.is_none() && state.queue.len() >= self.limits.queued {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if self.call_parked(&mut state) {
+            return None;
+        }
+        let spare = state.spare.pop().unwrap_or_default();
+        Some((spare, state))
+    }
+
+    pub fn put_queued(&self, mut state: MutexGuard<'_, State<T::Token>>, queued: Queued<T::Token>) {
+        state.queue.push_back(queued);
+        self.queued.store(state.queue.len(), SeqCst);
+    }
+
+    pub fn put_spare(&self, mut buffer: ReceiveBuffer) {
+        buffer.give_back(0);
+        let mut state = self.lock();
+        if state.spare.len() < self.limits.queued {
+            state.spare.push(buffer);
+        }
+    }
+
+    /// Waits until the pool needs the caller again. True: it counts as a receiver once more, or something is queued.
+    /// False: it is to end.
+    pub fn park(&self) -> Parked {
+        let mut state = self.lock();
+        state.parked += 1;
+        self.note_bound(&mut state);
+        let mut idle = false;
+        let outcome = loop {
+            if state.called > 0 {
+                state.called -= 1;
+                break Parked::Called;
+            }
+            if !state.queue.is_empty() {
+                break Parked::Queue;
+            }
+            if state.end.is_some() || idle {
+                break Parked::Surplus;
+            }
+            let (again, timeout) = self.called.wait_timeout(state, PARKED_FOR).unwrap_or_else(PoisonError::into_inner);
+            state = again;
+            idle = timeout.timed_out();
+        };
+        state.parked -= 1;
+        self.note_bound(&mut state);
+        outcome
+    }
+
+    pub fn register(&self, index: usize, thread: Arc<worker::Registered>) {
+        self.lock().threads.insert(index, thread);
+    }
+
+    /// The last thing a worker does.
+    pub fn deregister(&self, index: usize) {
+        let mut state = self.lock();
+        state.threads.remove(&index);
+        state.workers -= 1;
+        self.note_bound(&mut state);
+        self.changed.notify_all();
+    }
+
+    /// Ends serving; the first reason stays.
+    pub fn end(&self, reason: End) {
+        let mut state = self.lock();
+        state.end.get_or_insert(reason);
+        self.ended.store(true, SeqCst);
+        drop(state);
+        self.called.notify_all();
+        self.changed.notify_all();
+        self.wake_supervisor();
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.ended.load(SeqCst)
+    }
+}
+
+pub(super) enum Parked {
+    Called,
+    Queue,
+    Surplus,
+}
+
+impl<K> State<K> {
+    pub fn workers(&self) -> usize {
+        self.workers
+    }
+
+    pub fn end(&self) -> Option<&End> {
+        self.end.as_ref()
+    }
+
+    pub fn threads(&self) -> impl Iterator<Item = &worker::Registered> {
+        self.threads.values().map(Arc::as_ref)
+    }
+}
