@@ -202,3 +202,55 @@ fn run_at_lowest_priority() {
     // SAFETY: no memory is involved. Of a thread id it sets that thread alone (Linux); a refusal costs only priority.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, libc::gettid() as libc::id_t, LOWEST) };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live(rows: u64, generation: u32) -> Live {
+        let contents = Contents { rows, bytes: 0, streams: Vec::new(), from_ns: 0, to_ns: 0 };
+        Live { name: String::new(), table: Table::Events, contents, generation }
+    }
+
+    fn many(count: usize, rows: u64, generation: u32) -> Vec<Live> {
+        vec![live(rows, generation); count]
+    }
+
+    #[test]
+    fn fewer_than_sixteen_small_ones_wait_for_more_unless_the_trace_ends() {
+        let segments = many(15, 10, 0);
+        assert_eq!(next_merge(&segments, 100, false), None);
+        assert_eq!(next_merge(&segments, 100, true), Some(0..15));
+        assert_eq!(next_merge(&many(1, 10, 0), 100, true), None);
+    }
+
+    #[test]
+    fn sixteen_neighbours_of_one_generation_are_merged() {
+        let segments = [many(3, 10, 1), many(17, 10, 0)].concat();
+        assert_eq!(next_merge(&segments, 100, false), Some(3..19));
+        assert_eq!(next_merge(&many(16, 10, 2), 100, false), Some(0..16));
+        assert_eq!(next_merge(&[many(8, 10, 1), many(15, 10, 0)].concat(), 100, false), None);
+    }
+
+    #[test]
+    fn what_a_large_segment_cuts_off_is_merged_as_it_is() {
+        let segments = [many(1, 500, 0), many(3, 10, 0), many(1, 500, 0), many(2, 10, 0)].concat();
+        assert_eq!(next_merge(&segments, 100, false), Some(1..4));
+        assert_eq!(next_merge(&[many(1, 10, 0), many(1, 500, 0)].concat(), 100, false), None);
+    }
+
+    #[test]
+    fn each_row_is_rewritten_at_most_once_for_a_factor_of_sixteen() {
+        let (mut segments, mut rewritten) = (Vec::new(), 0);
+        for _ in 0..4_096 {
+            segments.push(live(1, 0));
+            while let Some(range) = next_merge(&segments, 1_000_000, false) {
+                let rows = segments[range.clone()].iter().map(|live| live.contents.rows).sum();
+                let generation = segments[range.start].generation + 1;
+                rewritten += rows;
+                segments.splice(range, [live(rows, generation)]);
+            }
+        }
+        assert_eq!((segments.len(), rewritten), (1, 3 * 4_096));
+    }
+}

@@ -265,3 +265,6 @@ impl Drop for Gone {
         self.0.gone();
     }
 }
+
+#[cfg(test)]
+mod tests;
