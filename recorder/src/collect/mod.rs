@@ -7,6 +7,7 @@ mod names;
 mod observe;
 mod queue;
 pub mod record;
+mod tasks;
 
 pub use collector::Collector;
 pub use connection::Connection;

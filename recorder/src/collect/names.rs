@@ -71,6 +71,7 @@ impl Names {
         self.handles.clear();
     }
 
+    #[cfg(test)]
     pub fn known_nodes(&self) -> usize {
         self.tree.known_nodes()
     }

@@ -187,6 +187,7 @@ impl Tree {
         *self = Tree { moves: self.moves + 1, looks: self.looks, ..Tree::new(self.root.clone()) };
     }
 
+    #[cfg(test)]
     pub fn known_nodes(&self) -> usize {
         self.nodes.len()
     }
