@@ -14,7 +14,7 @@ use super::folder::Folder;
 use super::handover::Handover;
 use super::ledger::{Ledger, Reason, Tally};
 use super::manifest::{Contents, Live, Manifest};
-use super::merge::{merge, tally_of};
+use super::merge::{Merge, tally_of};
 use super::writer::{counted, unpanicked};
 
 /// Neighbours that become one. Each row is rewritten once for every factor of sixteen.
@@ -51,18 +51,20 @@ pub(super) struct Grave {
 }
 
 impl Housekeeper {
-    /// Until the trace is closed; then merges what is left. The graves stay for who closes the trace.
+    /// Until the trace is closed.
     pub fn run(&mut self) {
         run_at_lowest_priority();
-        loop {
-            let closing = self.manifest.wait_for_change(LOOK);
-            self.merge_all(closing);
+        while !self.manifest.wait_for_change(LOOK) {
+            self.merge_all(false);
             self.keep_below_limit();
-            if closing {
-                return;
-            }
             self.bury(self.merged_files_stay);
         }
+    }
+
+    /// For who closes the trace, at their priority: somebody waits. Merges what is left. The graves stay.
+    pub fn finish(&mut self) {
+        self.merge_all(true);
+        self.keep_below_limit();
     }
 
     /// Removes the files of merged-away segments that have waited for `stay`; all of them when space is low.
@@ -83,7 +85,7 @@ impl Housekeeper {
             loop {
                 let live = self.manifest.live(table);
                 let Some(range) = next_merge(&live, small(table), closing) else { break };
-                if self.merge(table, &live[range]).is_err() {
+                if self.merge(table, &live[range], closing).is_err() {
                     self.rest_until = Some(Instant::now() + RETRY);
                     return;
                 }
@@ -91,9 +93,12 @@ impl Housekeeper {
         }
     }
 
-    fn merge(&mut self, table: Table, from: &[Live]) -> io::Result<()> {
+    fn merge(&mut self, table: Table, from: &[Live], closing: bool) -> io::Result<()> {
         let names: Vec<&str> = from.iter().map(|live| live.name.as_str()).collect();
-        let (bytes, rows) = unpanicked(|| merge(&self.folder, &self.trace_id, table, &names))?;
+        // What is half done when the trace is closed is done anew by `finish`, which is quicker than the lowest priority.
+        let given_up = || !closing && self.manifest.is_closing();
+        let merge = Merge { folder: &self.folder, trace_id: &self.trace_id, table, given_up: &given_up };
+        let (bytes, rows) = unpanicked(|| merge.segments(&names))?;
         let contents = Contents { rows, bytes: bytes.len() as u64, ..joined(from) };
         let name = self.folder.write_segment(table, &bytes)?;
         let generation = from.iter().map(|live| live.generation).max().unwrap_or(0) + 1;

@@ -64,18 +64,23 @@ fn number32() -> impl Strategy<Value = u32> {
     0..=i32::MAX as u32
 }
 
-/// Any event, of one of three streams; its seq is to be set by who pushes it.
-pub fn any_event() -> impl Strategy<Value = Event> {
-    let what = (
+type What = (Op, Kind, Origin, Plane, Option<u16>, u16);
+
+fn what() -> impl Strategy<Value = What> {
+    (
         prop::sample::select(Op::ALL),
         prop::sample::select(vec![Kind::Call, Kind::Request, Kind::IoUring]),
         prop::sample::select(vec![Origin::Program, Origin::Kernel]),
         prop::sample::select(vec![Plane::Daemon, Plane::Kernel]),
         option::of(any::<u16>()),
         0..3u16,
-    );
-    let times = (0..5_000_000_000i64, amount(), option::of(amount()), number32());
-    let numbers = (
+    )
+}
+
+type Numbers = (Option<u64>, Option<u64>, Option<i64>, u16, Option<u32>, Option<u32>, Option<u64>);
+
+fn numbers() -> impl Strategy<Value = Numbers> {
+    (
         option::of(positive()),
         option::of(positive()),
         option::of(-(1i64 << 50)..1i64 << 50),
@@ -83,12 +88,27 @@ pub fn any_event() -> impl Strategy<Value = Event> {
         option::of(any::<u32>()),
         option::of(any::<u32>()),
         option::of(any::<u64>()),
-    );
-    let modes = prop::sample::select(vec![0o100_000, 0o40_000, 0o120_000, 0o10_000, 0o140_000, 0o20_000, 0o60_000, 0]);
-    let file = (name(), name(), option::of(any::<u64>()), option::of(any::<u64>()), modes);
-    let who =
-        (option::of(number32()), option::of(number32()), option::of(any::<u32>()), option::of(any::<u32>()), name());
-    (what, times, numbers, file, who).prop_map(|(what, times, numbers, file, who)| {
+    )
+}
+
+type File = (Option<Arc<str>>, Option<Arc<str>>, Option<u64>, Option<u64>, u32);
+
+fn file() -> impl Strategy<Value = File> {
+    let types =
+        [libc::S_IFREG, libc::S_IFDIR, libc::S_IFLNK, libc::S_IFIFO, libc::S_IFSOCK, libc::S_IFCHR, libc::S_IFBLK, 0];
+    (name(), name(), option::of(any::<u64>()), option::of(any::<u64>()), prop::sample::select(types.to_vec()))
+}
+
+type Who = (Option<u32>, Option<u32>, Option<u32>, Option<u32>, Option<Arc<str>>);
+
+fn who() -> impl Strategy<Value = Who> {
+    (option::of(number32()), option::of(number32()), option::of(any::<u32>()), option::of(any::<u32>()), name())
+}
+
+/// Any event, of one of three streams; its seq is to be set by who pushes it.
+pub fn any_event() -> impl Strategy<Value = Event> {
+    let times = (0..5_000_000_000i64, amount(), option::of(amount()), number32());
+    (what(), times, numbers(), file(), who()).prop_map(|(what, times, numbers, file, who)| {
         let (op, kind, origin, plane, syscall_nr, stream) = what;
         let (ts_ns, duration_ns, backing_ns, requests) = times;
         let (offset, size, result, errno, flags, mode, fh) = numbers;
@@ -96,35 +116,11 @@ pub fn any_event() -> impl Strategy<Value = Event> {
         let (pid, tid, uid, gid, comm) = who;
         let file_type = FileType::from_mode(file_mode);
         let seq = 0;
-        Event {
-            stream,
-            seq,
-            ts_ns,
-            duration_ns,
-            backing_ns,
-            requests,
-            op,
-            kind,
-            syscall_nr,
-            origin,
-            plane,
-            path,
-            path2,
-            offset,
-            size,
-            result,
-            errno,
-            flags,
-            mode,
-            ino,
-            dev,
-            fh,
-            file_type,
-            pid,
-            tid,
-            uid,
-            gid,
-            comm,
-        }
+        #[rustfmt::skip]
+        let event = Event {
+            stream, seq, ts_ns, duration_ns, backing_ns, requests, op, kind, syscall_nr, origin, plane, path, path2,
+            offset, size, result, errno, flags, mode, ino, dev, fh, file_type, pid, tid, uid, gid, comm,
+        };
+        event
     })
 }
