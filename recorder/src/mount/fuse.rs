@@ -48,6 +48,11 @@ pub fn bind(from: &Path, target: &Path) -> io::Result<()> {
     mount_raw(Some(from), target, None, libc::MS_BIND, None)
 }
 
+/// Over itself. What was mounted in it cannot be left out by an ordinary user, so it comes along.
+pub fn bind_with_all_below(directory: &Path) -> io::Result<()> {
+    mount_raw(Some(directory), directory, None, libc::MS_BIND | libc::MS_REC, None)
+}
+
 /// Mounts made outside still arrive in this namespace, none made here gets out.
 pub fn receive_only() -> io::Result<()> {
     mount_raw(None, Path::new("/"), None, libc::MS_REC | libc::MS_SLAVE, None)
