@@ -59,7 +59,7 @@ pub struct Settings {
     pub segment_rows: usize,
     /// Events in memory, waiting for the disk: 5 s of 200,000 a second.
     pub waiting_rows: usize,
-    /// And their bytes, for names too are held: of the recorder's 250 MB.
+    /// And their bytes, for names too are held: of the recorder's 250 MB half.
     pub waiting_bytes: usize,
     /// How long merged-away files stay for readers that are about to open them.
     pub merged_files_stay: Duration,
@@ -74,7 +74,7 @@ impl Settings {
             segment_interval: Duration::from_millis(500),
             segment_rows: 256_000,
             waiting_rows: 1_000_000,
-            waiting_bytes: 160 << 20,
+            waiting_bytes: 120 << 20,
             merged_files_stay: Duration::from_secs(60),
             before_write: failpoint(),
         }
