@@ -40,7 +40,7 @@ pub struct Session<T: Transport> {
     options: Options,
 }
 
-/// Ends a session from another thread.
+/// Ends a session from another thread; a session that still waits for its first message ends when that has come.
 #[derive(Clone)]
 pub struct Stopper {
     stop: Arc<dyn Fn() + Send + Sync>,
@@ -86,6 +86,7 @@ impl<T: Transport> Session<T> {
         self.wait_for_workers()
     }
 
+    /// With the kernel, on the protocol.
     fn agree(&self) -> Result<(), End> {
         let negotiated = match self.options.initialised {
             Some(negotiated) => negotiated,
