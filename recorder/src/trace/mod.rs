@@ -2,12 +2,15 @@
 //! Knows no FUSE. Recording never waits for it: what it cannot take in time it counts.
 
 mod about;
+mod account;
 mod clock;
 pub mod columns;
 mod count_columns;
 mod encode;
 mod error;
 mod event_columns;
+#[cfg(feature = "failpoints")]
+mod failpoint;
 mod folder;
 mod handover;
 mod histogram;
@@ -38,11 +41,12 @@ pub use processes::ProcessRow;
 pub use totals::{Key, Sample, Sums, Totals};
 
 use crate::event::Event;
+use account::Account;
 use folder::Folder;
 use handover::{Batch, Handover};
 use housekeeper::Housekeeper;
 use manifest::Manifest;
-use writer::{Pending, Writer};
+use writer::Writer;
 
 /// How a trace is written. What concerns readers too (size limit, free space) is in `About::options`.
 #[derive(Clone)]
@@ -72,9 +76,19 @@ impl Settings {
             waiting_rows: 1_000_000,
             waiting_bytes: 160 << 20,
             merged_files_stay: Duration::from_secs(60),
-            before_write: None,
+            before_write: failpoint(),
         }
     }
+}
+
+#[cfg(feature = "failpoints")]
+fn failpoint() -> Option<BeforeWrite> {
+    failpoint::stall()
+}
+
+#[cfg(not(feature = "failpoints"))]
+fn failpoint() -> Option<BeforeWrite> {
+    None
 }
 
 /// A trace being written. One thread pushes; two of its own write and merge.
@@ -113,7 +127,7 @@ impl Trace {
             handover: handover.clone(),
             about: Box::new(about.clone()),
             about_written: true,
-            pending: Pending::default(),
+            pending: Account::default(),
         };
         let writer = start(writer, housekeeper)?;
         Ok(Trace {
@@ -138,9 +152,9 @@ impl Trace {
 
     /// Takes an event, or counts it as dropped; in totals it is either way. Never waits.
     pub fn push(&mut self, event: Event) {
-        self.open.totals.count(&Sample::from(&event));
+        self.open.account.totals.count(&Sample::from(&event));
         if let Some(reason) = self.refusal() {
-            self.open.ledger.drop_events(event.ts_ns, event.stream, 1, reason, Stage::Trace);
+            self.open.account.ledger.drop_events(event.ts_ns, event.stream, 1, reason, Stage::Trace);
             return;
         }
         self.open.segment.push(event);
@@ -164,23 +178,25 @@ impl Trace {
 
     /// Counts events that were dropped before they came here, at `stage`.
     pub fn count_dropped(&mut self, stream: u16, drops: &Totals, reason: Reason, stage: Stage) {
-        self.open.totals.merge(drops);
+        self.open.account.totals.merge(drops);
         for (key, sums) in drops.rows() {
-            self.open.ledger.drop_events(key.second_ns, stream, sums.count, reason, stage);
+            self.open.account.ledger.drop_events(key.second_ns, stream, sums.count, reason, stage);
         }
     }
 
     pub fn process(&mut self, row: ProcessRow) {
-        self.open.processes.push(row);
+        self.open.account.processes.push(row);
     }
 
     /// To be called at least every 50 ms: hands over what has gathered, twice a second.
     pub fn tick(&mut self) {
-        if self.handed_over.elapsed() >= self.settings.segment_interval
-            && !self.open.is_empty()
-            && self.handover.has_room()
-        {
+        if self.handed_over.elapsed() < self.settings.segment_interval || self.open.is_empty() {
+            return;
+        }
+        if self.handover.has_room() {
             self.hand_over();
+        } else {
+            self.open.account.keep_small();
         }
     }
 
@@ -265,3 +281,6 @@ impl Drop for Gone {
         self.0.gone();
     }
 }
+
+#[cfg(test)]
+mod tests;
