@@ -280,3 +280,6 @@ fn next_entry(bytes: &[u8]) -> Option<(u64, u32, &[u8], &[u8])> {
     let tail = bytes.get((NAME_AT + length).next_multiple_of(8)..).unwrap_or_default();
     Some((node, kind, name, tail))
 }
+
+#[cfg(test)]
+mod tests;
