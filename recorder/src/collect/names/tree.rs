@@ -20,13 +20,15 @@ const GRACE_NS: u64 = 1_000_000_000;
 /// circle of names that were each true once.
 const MAX_DEPTH: usize = 4096;
 
+type Children = FxHashMap<Rc<[u8]>, Rc<Link>>;
+
 #[derive(Default)]
 struct Node {
     /// The living link by which it was last reached; if none lives, the last one that did.
     current: Option<Rc<Link>>,
     /// Other living links: only of files with several.
     others: Vec<Rc<Link>>,
-    children: Option<Box<FxHashMap<Rc<[u8]>, Rc<Link>>>>,
+    children: Option<Box<Children>>,
     /// When the last change of one of its names was done.
     changed_ns: u64,
 }
@@ -264,7 +266,7 @@ impl Tree {
         }
     }
 
-    fn children_of(&mut self, parent: u64) -> &mut FxHashMap<Rc<[u8]>, Rc<Link>> {
+    fn children_of(&mut self, parent: u64) -> &mut Children {
         self.nodes.entry(parent).or_default().children.get_or_insert_default()
     }
 

@@ -150,7 +150,9 @@ fn a_refusal_keeps_its_errno_and_has_no_result() {
     let refused = Facts { result: 4096, ..facts() };
     let answer = Err(Errno(libc::ENOSPC));
     let record = observe(&request(Operation::Readlink), &refused, &answer, 90, 6).expect("an event");
-    assert_eq!((record.errno, record.result), (libc::ENOSPC as u16, 0));
+    assert_eq!((record.errno, record.result, record.ino), (libc::ENOSPC as u16, 0, 77));
+    let missing = observe(&request(Operation::Unlink { name: b"n" }), &refused, &answer, 90, 6).expect("an event");
+    assert!(!missing.has(present::INO) && missing.file_type.is_none(), "only its directory is known");
 }
 
 #[test]
