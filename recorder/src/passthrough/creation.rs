@@ -124,7 +124,7 @@ impl Call<'_> {
         })?;
         let identity = fs.identify(&attributes)?;
         let inode = fs.inodes.remember(identity, held, seen_as);
-        let file = OpenFile::new(fd, identity, data::backing_flags(flags));
+        let file = OpenFile::new(fd, inode.clone(), data::backing_flags(flags));
         let handle = fs.handles.insert(Open::File(file.into()));
         self.answer_entry_and_open(&inode, &attributes, handle)
     }

@@ -178,6 +178,12 @@ impl Holder {
         }
     }
 
+    /// Closes every cached descriptor that is not pinned; returns how many there were.
+    #[cfg(test)]
+    pub fn close_cached(&self) -> usize {
+        self.cache.give_up_all()
+    }
+
     fn next_tick(&self) -> u64 {
         self.ticks.fetch_add(1, Ordering::AcqRel) + 1
     }

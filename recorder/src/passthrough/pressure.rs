@@ -1,10 +1,14 @@
 //! Keeps the number of nodes the kernel knows within a bound: asks it to forget old ones when many are known, and
 //! makes new names wait, then fail, when no more can be held. Inodes in use are never given up.
 //!
+//! Before Linux 6.18 the kernel can only be told to drop an entry whether it is used or not. Dropping a directory's would
+//! take mounts below it along and let getcwd fail there, so only entries of files that are not open are dropped, and
+//! what is bounded then is the number of directories.
+//!
 //! The asking is done by a thread of its own: invalidating an entry takes its directory's lock, which the kernel holds
 //! while one of our workers answers a lookup there.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,8 +26,9 @@ const SETTLE: Duration = Duration::from_millis(5);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// How long a new name waits for room. FUSE_NOTIFY_PRUNE needs no directory's lock, so room comes while it waits.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The same where entries are invalidated: the one to go may lie in the very directory that waits.
-const PATIENCE_WITH_ENTRIES: Duration = Duration::from_millis(100);
+/// The same where entries are invalidated: the one to go may lie in the very directory that waits, and then only the end
+/// of the wait lets it go.
+const PATIENCE_WITH_ENTRIES: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -56,6 +61,8 @@ struct Shared {
     /// What the pruning thread is told; its condition variable is `wake`.
     orders: Mutex<Orders>,
     wake: Condvar,
+    /// Nodes forgotten so far.
+    forgotten: AtomicU64,
     /// Those who wait for room, and their condition variable.
     waiting: AtomicUsize,
     room: Condvar,
@@ -94,6 +101,7 @@ impl Pressure {
     }
 
     pub fn fallen_to(&self, known: usize) {
+        self.shared.forgotten.fetch_add(1, Ordering::Relaxed);
         if known < self.limits.full && self.shared.waiting.load(Ordering::SeqCst) > 0 {
             // Taken and left: whoever has just found no room is then waiting, and hears this.
             drop(lock(&self.shared.room_lock));
@@ -146,16 +154,16 @@ impl Pruning {
         let mut pause = SETTLE;
         while self.wait_for_orders() {
             let Some(inodes) = self.inodes.upgrade() else { return };
-            let before = inodes.known();
-            let old = inodes.least_used(BATCH_NODES);
-            if self.ask_to_forget(&old) == Err(Errno(libc::ENODEV)) {
+            let before = self.shared.forgotten.load(Ordering::Relaxed);
+            if self.ask_to_forget(&inodes) == Err(Errno(libc::ENODEV)) {
                 return;
             }
-            drop(old);
             drop(inodes);
             self.pause(pause);
             let Some(known) = self.inodes.upgrade().map(|inodes| inodes.known()) else { return };
-            pause = if known < before { SETTLE } else { (pause * 2).min(MAX_PAUSE) };
+            let is_moving = self.shared.forgotten.load(Ordering::Relaxed) > before;
+            let is_urgent = self.shared.waiting.load(Ordering::Relaxed) > 0;
+            pause = if is_moving || is_urgent { SETTLE } else { (pause * 2).min(MAX_PAUSE) };
             // A good margin below, so that this is a burst now and then and not a steady drip.
             if known <= self.limits.ease / 4 * 3 {
                 lock(&self.shared.orders).needed = false;
@@ -175,19 +183,19 @@ impl Pruning {
         drop(self.shared.wake.wait_timeout_while(orders, time, |orders| !orders.stop));
     }
 
-    fn ask_to_forget(&self, old: &[Arc<Inode>]) -> Result<()> {
-        if old.is_empty() {
-            return Ok(());
-        }
+    fn ask_to_forget(&self, inodes: &Inodes) -> Result<()> {
         if !self.shared.by_entries.load(Ordering::Relaxed) {
-            let nodes: Vec<Node> = old.iter().map(|inode| inode.node).collect();
-            match self.notify.prune(&nodes) {
-                Ok(()) => return Ok(()),
-                Err(Errno(libc::ENODEV)) => return Err(Errno(libc::ENODEV)),
-                Err(_) => self.shared.by_entries.store(true, Ordering::Relaxed),
+            match self.prune(&inodes.least_used(BATCH_NODES, |_| true)) {
+                Err(errno) if errno != Errno(libc::ENODEV) => self.shared.by_entries.store(true, Ordering::Relaxed),
+                asked => return asked,
             }
         }
-        self.invalidate(old)
+        self.invalidate(&inodes.least_used(BATCH_NODES, |inode| !inode.is_directory() && !inode.is_open()))
+    }
+
+    fn prune(&self, old: &[Arc<Inode>]) -> Result<()> {
+        let nodes: Vec<Node> = old.iter().map(|inode| inode.node).collect();
+        if nodes.is_empty() { Ok(()) } else { self.notify.prune(&nodes) }
     }
 
     /// ENOENT (the entry has gone by itself) is no failure; nor is any other but the end of the connection.
