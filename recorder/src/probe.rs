@@ -162,10 +162,7 @@ struct TemporaryDirectory(PathBuf);
 
 impl TemporaryDirectory {
     fn make() -> io::Result<TemporaryDirectory> {
-        let path = std::env::temp_dir().join(format!("glassfs-probe-{}", std::process::id()));
-        fs::create_dir(&path)?;
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
-        Ok(TemporaryDirectory(path))
+        sys::make_private_directory(&std::env::temp_dir()).map(TemporaryDirectory)
     }
 }
 

@@ -1,10 +1,10 @@
 //! Safe, thin words for the system calls that std lacks. Knows nothing of mounts, traces or who calls.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// 0 or more is a result, -1 an errno.
@@ -199,6 +199,17 @@ pub fn next_signal(fd: BorrowedFd<'_>) -> Option<libc::signalfd_siginfo> {
 pub fn set_disposition(signal: libc::c_int, handler: libc::sighandler_t) -> libc::sighandler_t {
     // SAFETY: no handler function of ours is involved.
     unsafe { libc::signal(signal, handler) }
+}
+
+/// A new directory with a name that nobody can guess, for its owner alone.
+pub fn make_private_directory(parent: &Path) -> io::Result<PathBuf> {
+    let mut name = c_path(&parent.join("glassfs-XXXXXX"))?.into_bytes_with_nul();
+    // SAFETY: a NUL-terminated, writable template that ends in six X.
+    if unsafe { libc::mkdtemp(name.as_mut_ptr().cast()) }.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    name.pop();
+    Ok(PathBuf::from(OsString::from_vec(name)))
 }
 
 /// As many descriptors as the hard limit allows; how many that are.

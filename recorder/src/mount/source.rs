@@ -1,5 +1,6 @@
 //! A directory about to be traced: opened before anything is laid over it, checked, and guarded against a second tracer.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -9,7 +10,7 @@ use super::mountinfo::{self, Mount};
 use super::place::{self, Identity};
 use super::{holders, survey};
 use crate::error::{Culprit, Error, list};
-use crate::{procfs, sys};
+use crate::{procfs, say, sys};
 
 #[derive(Debug)]
 pub struct Source {
@@ -39,6 +40,24 @@ pub struct Note {
 impl Note {
     pub fn new(kind: &'static str, text: String, path: &Path) -> Note {
         Note { kind, text, path: Some(path.to_owned()), target: None }
+    }
+}
+
+/// Of one kind; a directory full of symlinks must not fill a screen.
+const SHOWN_NOTES: usize = 5;
+
+/// Says the notes on stderr, the first few of each kind.
+pub fn tell(notes: &[Note]) {
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for note in notes {
+        let count = counts.entry(note.kind).or_default();
+        *count += 1;
+        if *count <= SHOWN_NOTES {
+            say(&note.text);
+        }
+    }
+    for (kind, count) in counts.into_iter().filter(|(_, count)| *count > SHOWN_NOTES) {
+        say(&format!("and {} more notes of this kind ({kind}): all are in trace.json", count - SHOWN_NOTES));
     }
 }
 

@@ -9,14 +9,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::door::{Door, Mounted};
-use super::source::{Note, Source};
+use super::source::{self, Note, Source};
 use super::{fuse, fusermount, place, point};
 use crate::channel::{self, Channel, Heard};
 use crate::cli::MountOptions;
 use crate::error::Error;
+use crate::print;
 use crate::serve::{Recording, Settings, Traced};
 use crate::sys::{self, Fork};
-use crate::{print, say};
 
 /// Making the trace's folder on a slow disk, mounting.
 const START: Duration = Duration::from_secs(20);
@@ -39,9 +39,7 @@ struct Plan {
 pub fn mount(options: MountOptions) -> Result<(), Error> {
     let foreground = options.foreground;
     let plan = Plan::make(options)?;
-    for note in &plan.notes {
-        say(&note.text);
-    }
+    source::tell(&plan.notes);
     if foreground {
         return live(plan, |mounted| tell(&mounted));
     }
@@ -72,6 +70,7 @@ fn tell(mounted: &Mounted) {
 
 impl Plan {
     fn make(options: MountOptions) -> Result<Plan, Error> {
+        fuse::open_device()?;
         let source = Source::open(&options.source)?;
         let point = match &options.mount_point {
             Some(path) => point::check(path, &source)?,

@@ -2,7 +2,6 @@
 //! the mounts that have to be taken away again. Removes what it made when it is dropped.
 
 use std::fs;
-use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
@@ -18,16 +17,18 @@ pub struct HiddenPlace {
 impl HiddenPlace {
     /// Mode 0700, in XDG_RUNTIME_DIR if that is the user's own, else in /tmp.
     pub fn make() -> Result<HiddenPlace, Error> {
-        let base = parent().join(format!("glassfs-{}", std::process::id()));
-        let failed = |cause| Error::system("cannot make a private directory", base.to_string_lossy(), cause);
-        make_private(&base).map_err(failed)?;
+        let parent = parent();
+        let failed = |cause| Error::system("cannot make a private directory", parent.to_string_lossy(), cause);
+        let base = sys::make_private_directory(&parent).map_err(failed)?;
         Ok(HiddenPlace { base, mounted: Vec::new() })
     }
 
     /// A new mount point in it.
     pub fn next_point(&mut self) -> Result<PathBuf, Error> {
         let point = self.base.join(self.mounted.len().to_string());
-        make_private(&point)
+        fs::DirBuilder::new()
+            .mode(0o700)
+            .create(&point)
             .map_err(|cause| Error::system("cannot make a mount point", point.to_string_lossy(), cause))?;
         self.mounted.push(point.clone());
         Ok(point)
@@ -59,8 +60,4 @@ fn parent() -> PathBuf {
     let (uid, _) = sys::effective_ids();
     let own = |path: &PathBuf| fs::metadata(path).is_ok_and(|data| data.is_dir() && data.uid() == uid);
     std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(own).unwrap_or_else(|| "/tmp".into())
-}
-
-fn make_private(path: &Path) -> io::Result<()> {
-    fs::DirBuilder::new().mode(0o700).create(path)
 }

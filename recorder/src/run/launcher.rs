@@ -17,8 +17,8 @@ use super::words::{Facts, Go, Order, Progress, Remaining, Report};
 use crate::channel::{self, Channel, Heard};
 use crate::cli::RunOptions;
 use crate::error::Error;
-use crate::mount::fuse;
 use crate::mount::mountinfo::Mount;
+use crate::mount::{fuse, source};
 use crate::procfs::Pid;
 use crate::sys::{self, Ending, Fork};
 use crate::{say, wall_ns};
@@ -41,9 +41,7 @@ type Child = Channel<Go, Progress>;
 /// Runs the command and says how it ended. Errors are our own failures.
 pub fn run(options: RunOptions) -> Result<Ending, Error> {
     let mut plan = Plan::make(options)?;
-    for note in &plan.notes {
-        say(&note.text);
-    }
+    source::tell(&plan.notes);
     let (signals, before) =
         Signals::take_over().map_err(|cause| Error::system("cannot take signals", "signalfd", cause))?;
     let mut cover = Cover::make(&plan)?;

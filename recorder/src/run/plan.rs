@@ -36,6 +36,7 @@ pub struct Plan {
 impl Plan {
     pub fn make(options: RunOptions) -> Result<Plan, Error> {
         command::check_exists(&options.command[0])?;
+        fuse::open_device()?;
         let here = std::env::current_dir();
         let mut notes = Vec::new();
         let sources = sources(options.directories, &mut notes)?;
