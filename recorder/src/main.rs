@@ -1,5 +1,5 @@
 //! The binary: reads its command line, does one verb, and ends with its status. Prints every error, once.
-#![no_main]
+#![cfg_attr(not(test), no_main)]
 
 mod channel;
 mod cli;
@@ -23,8 +23,8 @@ use error::{Error, exit};
 
 /// The C entry point. Rust's own would ignore SIGPIPE before anything of ours runs, and the command that `run` starts
 /// would inherit that; so it would never learn that its reader has gone.
-#[unsafe(no_mangle)]
-pub extern "C" fn main(_argc: libc::c_int, _argv: *const *const libc::c_char) -> libc::c_int {
+#[cfg_attr(not(test), unsafe(export_name = "main"))]
+pub extern "C" fn start(_argc: libc::c_int, _argv: *const *const libc::c_char) -> libc::c_int {
     sys::fill_standard_streams();
     // A panic must not cross into C.
     let code = std::panic::catch_unwind(AssertUnwindSafe(act)).unwrap_or(exit::ENVIRONMENT);
