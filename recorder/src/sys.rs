@@ -48,6 +48,17 @@ pub fn mount_id(fd: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(statx.stx_mnt_id)
 }
 
+/// The same of a path, without asking its filesystem for anything: it may be one that waits for us.
+pub fn mount_id_without_asking(path: &Path) -> io::Result<u64> {
+    let path = c_path(path)?;
+    // SAFETY: an all-zero statx is a valid value that the call overwrites.
+    let mut statx = unsafe { std::mem::zeroed::<libc::statx>() };
+    let flags = libc::AT_STATX_DONT_SYNC;
+    // SAFETY: path is a NUL-terminated string, statx is ours.
+    check(unsafe { libc::statx(libc::AT_FDCWD, path.as_ptr(), flags, libc::STATX_MNT_ID, &mut statx) })?;
+    Ok(statx.stx_mnt_id)
+}
+
 /// Two ends of a child's life: who am I after fork.
 pub enum Fork {
     Child,

@@ -326,11 +326,11 @@ fn who_has_the_directory_open_and_links_that_leave_it_are_named() {
     fs::create_dir(scratch.path("wal")).unwrap();
     std::os::unix::fs::symlink("../wal", scratch.tree().join("pg_wal")).unwrap();
     let mut command = std::process::Command::new("sleep");
-    command.arg("60").current_dir(scratch.tree());
+    command.arg("60").stdin(fs::File::open(scratch.tree().join("hello")).unwrap());
     let holder = start(command);
     let done = finish(scratch.mount(&[&scratch.tree(), &point]));
     assert_eq!(done.code(), Some(0), "{}", done.err);
-    assert!(done.err.contains(&format!("sleep ({})", holder.pid())), "{}", done.err);
+    assert!(done.err.contains(&format!("sleep ({}) has an open file there", holder.pid())), "{}", done.err);
     assert!(done.err.contains(&format!("add -d {}", scratch.path("wal").display())), "{}", done.err);
     let kinds: Vec<_> = scratch.about().unwrap()["notes"]
         .as_array()

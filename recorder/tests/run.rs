@@ -190,6 +190,38 @@ fn an_interrupt_before_the_command_runs_ends_the_run() {
 }
 
 #[test]
+fn what_cannot_be_traced_is_refused_before_anything_runs() {
+    if cannot_mount() {
+        return;
+    }
+    let scratch = Scratch::new();
+    let missing = scratch.path("missing");
+    let inside = scratch.tree().join("trace");
+    let (tree, trace) = (scratch.tree(), scratch.trace());
+    let cases: [(&[&std::path::Path], &str); 5] = [
+        (&["--trace".as_ref(), &trace, "-d".as_ref(), &missing, "--".as_ref(), "true".as_ref()], "no such directory"),
+        (
+            &["--trace".as_ref(), &trace, "-d".as_ref(), "/".as_ref(), "--".as_ref(), "true".as_ref()],
+            "the root directory",
+        ),
+        (&["--trace".as_ref(), &inside, "--".as_ref(), "true".as_ref()], "must not lie in what it traces"),
+        (
+            &["--trace".as_ref(), &tree, "-d".as_ref(), &scratch.path("."), "--".as_ref(), "true".as_ref()],
+            "must not lie",
+        ),
+        (&["--trace".as_ref(), &trace], "required arguments"),
+    ];
+    for (arguments, words) in cases {
+        let mut command = recorder();
+        command.current_dir(scratch.tree()).arg("run").args(arguments);
+        let done = finish(command);
+        assert_eq!(done.code(), Some(125), "{}", done.err);
+        assert!(done.err.contains(words), "{}", done.err);
+    }
+    assert!(!trace.exists() && !inside.exists());
+}
+
+#[test]
 fn a_background_process_outlives_the_command_and_is_traced_to_its_end() {
     if cannot_mount() {
         return;

@@ -223,16 +223,16 @@ fn propagation_between_namespaces_changes_nothing() {
     let home = Home::new();
     let go = home.scratch.path("go");
     // As systemd has it: everything shared. The mounts made on the way must not show anywhere, nor take others with them.
+    let (binary, trace) = (home.binary.display(), home.scratch.trace());
+    let (trace, go, base) = (trace.display(), go.display(), home.scratch.path(""));
+    let ready = home.scratch.path("ready");
+    let ready = ready.display();
+    let mounts = format!("grep -c 'fuse.glassfs {}' /proc/self/mountinfo", base.display());
     let script = format!(
-        "setpriv --reuid {USER} --regid {USER} --clear-groups {} run --trace {} -- \
-         sh -c 'while [ ! -e {} ]; do sleep 0.05; done; cat hello; stat -f -c %T .' & \
-         while ! grep -q '\"pid\": [1-9]' {}/trace.json; do sleep 0.05; done; sleep 0.3; \
-         grep -c fuse.glassfs /proc/self/mountinfo; touch {}; wait; grep -c fuse.glassfs /proc/self/mountinfo",
-        home.binary.display(),
-        home.scratch.trace().display(),
-        go.display(),
-        home.scratch.trace().display(),
-        go.display(),
+        "setpriv --reuid {USER} --regid {USER} --clear-groups {binary} run --trace {trace} -- \
+         sh -c 'touch {ready}; while [ ! -e {go} ]; do sleep 0.05; done; cat hello; stat -f -c %T .' & \
+         while [ ! -e {ready} ]; do sleep 0.05; done; \
+         {mounts}; touch {go}; wait; {mounts}"
     );
     let mut command = Command::new("unshare");
     command.args(["-m", "--propagation", "shared", "sh", "-c", &script]).current_dir(home.scratch.tree());

@@ -5,9 +5,11 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::mountinfo::Mount;
 use super::survey::{Survey, look_through};
 use crate::error::Culprit;
-use crate::procfs::{self, Pid};
+use crate::procfs::{self, Mapped, Pid};
+use crate::sys;
 
 /// More names than anybody reads.
 const MAX_HOLDERS: usize = 20;
@@ -22,38 +24,39 @@ pub struct Holders {
     pub locking: Vec<Culprit>,
 }
 
-/// Looks at every process but ours and those we descend from (a shell's working directory is no surprise; its locks are).
+/// Looks at every process but ours and those we descend from. Whoever merely has a working directory there and belongs
+/// to our terminal (the shell, the rest of a pipeline) is no surprise. Locks are, whoever has them.
 pub fn holders(directory: &Path, dev: u64) -> Holders {
     let own = procfs::ancestors();
     let until = Instant::now() + MAPS_TIME;
     let mut found = Holders::default();
     for pid in procfs::pids() {
-        let held = held_by(pid, directory, Some(dev), Instant::now() < until);
-        if held.is_empty() {
-            continue;
-        }
+        let held = held_by(pid, directory, Which::Source { dev }, Instant::now() < until);
         if let Some(file) = &held.locked {
             found.locking.push(culprit(pid, format!("a lock on {}", file.display())));
         }
-        if !own.contains(&pid) && found.open.len() < MAX_HOLDERS {
+        let is_expected = own.contains(&pid) || (held.is_only_cwd() && is_of_our_session(pid));
+        if !held.is_empty() && !is_expected && found.open.len() < MAX_HOLDERS {
             found.open.push(culprit(pid, held.words()));
         }
     }
     found
 }
 
+fn is_of_our_session(pid: Pid) -> bool {
+    // SAFETY: getsid touches no memory.
+    unsafe { libc::getsid(pid) == libc::getsid(0) }
+}
+
 /// Who keeps a mount busy.
-pub fn users_of(mount_point: &Path) -> Vec<Culprit> {
+pub fn users_of(mount: &Mount) -> Vec<Culprit> {
+    let which = Which::Mount { id: mount.id, dev: mount.st_dev() };
     let describe = |pid| {
-        let held = held_by(pid, mount_point, None, true);
+        let held = held_by(pid, &mount.point, which, true);
         (!held.is_empty()).then(|| culprit(pid, held.words()))
     };
-    procfs::pids()
-        .into_iter()
-        .filter(|pid| *pid != std::process::id() as Pid)
-        .filter_map(describe)
-        .take(MAX_HOLDERS)
-        .collect()
+    let others = procfs::pids().into_iter().filter(|pid| *pid != std::process::id() as Pid);
+    others.filter_map(describe).take(MAX_HOLDERS).collect()
 }
 
 /// The directory's symlinks that leave it, and locks on its files by processes whose descriptors we may not see.
@@ -94,6 +97,10 @@ impl Held {
         !self.cwd && !self.root && self.files == 0 && self.maps == 0
     }
 
+    fn is_only_cwd(&self) -> bool {
+        self.cwd && !self.root && self.files == 0 && self.maps == 0
+    }
+
     fn words(&self) -> String {
         let count = |number: usize, one: &str, many: &str| match number {
             0 => None,
@@ -110,12 +117,37 @@ impl Held {
     }
 }
 
-/// `dev`: only files of that device count, so that a container's directory of the same name does not. Not to be
-/// given for a mount of our own, which would have to answer.
-fn held_by(pid: Pid, directory: &Path, dev: Option<u64>, look_at_maps: bool) -> Held {
+/// Of files under a path only those that are meant: another mount or another namespace may show others there.
+#[derive(Clone, Copy)]
+enum Which {
+    /// A container's directory of the same name is another device.
+    Source { dev: u64 },
+    /// What was open before the mount lies below it. Must not be asked for attributes: we may be who serves them.
+    Mount { id: u64, dev: u64 },
+}
+
+impl Which {
+    /// `link`: one in /proc that leads to the file.
+    fn means(self, link: &str) -> bool {
+        match self {
+            Which::Source { dev } => std::fs::metadata(link).is_ok_and(|data| data.dev() == dev),
+            Which::Mount { id, .. } => match sys::mount_id_without_asking(Path::new(link)) {
+                Ok(of_link) => of_link == id,
+                // A user's mount tells root nothing; its path is evidence enough.
+                Err(cause) => cause.kind() == std::io::ErrorKind::PermissionDenied,
+            },
+        }
+    }
+
+    fn means_device(self, (major, minor): (u32, u32)) -> bool {
+        let (Which::Source { dev } | Which::Mount { dev, .. }) = self;
+        libc::makedev(major, minor) == dev
+    }
+}
+
+fn held_by(pid: Pid, directory: &Path, which: Which, look_at_maps: bool) -> Held {
     let inside = |link: &Path, proc_path: &str| {
-        procfs::without_deleted_mark(link).starts_with(directory)
-            && dev.is_none_or(|dev| std::fs::metadata(proc_path).is_ok_and(|data| data.dev() == dev))
+        procfs::without_deleted_mark(link).starts_with(directory) && which.means(proc_path)
     };
     let linked = |name: &str| procfs::link(pid, name).is_some_and(|link| inside(&link, &format!("/proc/{pid}/{name}")));
     let mut held = Held { cwd: linked("cwd"), root: linked("root"), ..Held::default() };
@@ -128,16 +160,10 @@ fn held_by(pid: Pid, directory: &Path, dev: Option<u64>, look_at_maps: bool) -> 
             }
         }
     }
-    if !look_at_maps {
-        return held;
+    if look_at_maps {
+        let meant = |mapped: &Mapped| mapped.path.starts_with(directory) && which.means_device(mapped.dev);
+        let maps = procfs::mapped_files(pid).into_iter().filter(meant).map(|mapped| mapped.path);
+        held.maps = maps.collect::<HashSet<PathBuf>>().len();
     }
-    let maps: HashSet<PathBuf> = procfs::mapped_files(pid)
-        .into_iter()
-        .filter(|mapped| {
-            mapped.path.starts_with(directory) && dev.is_none_or(|dev| libc::makedev(mapped.dev.0, mapped.dev.1) == dev)
-        })
-        .map(|mapped| mapped.path)
-        .collect();
-    held.maps = maps.len();
     held
 }

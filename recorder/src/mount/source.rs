@@ -95,7 +95,7 @@ impl Source {
         unsafe { libc::flock(self.guard.as_raw_fd(), libc::LOCK_UN) };
         let held = holders::holders(&self.path, self.identity.dev);
         let (survey, hidden_locks) = holders::survey(&self.path, self.identity.dev);
-        let locking: Vec<Culprit> = held.locking.into_iter().chain(hidden_locks).collect();
+        let locking: Vec<Culprit> = if held.locking.is_empty() { hidden_locks } else { held.locking };
         if !locking.is_empty() {
             return Err(Error::SourceLocked { path: self.path.clone(), holders: locking });
         }

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::door::Visit;
-use super::{fuse, fusermount, holders, mountinfo};
+use super::mountinfo::{self, Mount};
+use super::{fuse, fusermount, holders};
 use crate::cli::UmountOptions;
 use crate::error::Error;
 use crate::say;
@@ -25,8 +26,10 @@ pub fn umount(options: UmountOptions) -> Result<(), Error> {
         }
     };
     let visit = Visit::pay(mount.st_dev());
-    // Without a recorder the mount is dead: nobody can have any use of it, so it need not be spared.
-    unmount(&point, visit.is_none())?;
+    // Nobody can have any use of a dead one, so it need not be spared.
+    let is_dead =
+        visit.is_none() && fs::metadata(&point).is_err_and(|cause| cause.raw_os_error() == Some(libc::ENOTCONN));
+    unmount(mount, is_dead)?;
     if let Some(mut visit) = visit {
         if !visit.wait_for_end(CLOSE) {
             return Err(Error::RecorderSilent { pid: visit.mounted.pid, seconds: CLOSE.as_secs() });
@@ -36,8 +39,9 @@ pub fn umount(options: UmountOptions) -> Result<(), Error> {
     Ok(())
 }
 
-fn unmount(point: &Path, lazily: bool) -> Result<(), Error> {
-    let busy = || Error::Busy { path: point.to_owned(), holders: holders::users_of(point) };
+fn unmount(mount: &Mount, lazily: bool) -> Result<(), Error> {
+    let point = mount.point.as_path();
+    let busy = || Error::Busy { path: point.to_owned(), holders: holders::users_of(mount) };
     if fuse::may_mount() {
         return fuse::unmount(point, lazily).map_err(|cause| match cause.raw_os_error() {
             Some(libc::EBUSY) => busy(),
