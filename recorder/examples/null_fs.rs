@@ -70,24 +70,6 @@ impl Serve for NullFs {
             _ => Err(Errno(libc::ENOSYS)),
         }
     }
-
-    fn worker_started(&self) {
-        static STARTED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-        let n = STARTED.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-        if let Ok(mode) = env::var("PIN") {
-            let cpu = match mode.as_str() {
-                "each" => n % 2,
-                "same" => 0,
-                _ => return,
-            };
-            // SAFETY: experiment
-            unsafe {
-                let mut set: libc::cpu_set_t = std::mem::zeroed();
-                libc::CPU_SET(cpu, &mut set);
-                libc::sched_setaffinity(0, std::mem::size_of_val(&set), &set);
-            }
-        }
-    }
 }
 
 fn mount(at: &Path) -> io::Result<File> {
