@@ -98,11 +98,12 @@ fn main() -> io::Result<()> {
         eprintln!("usage: null_fs MOUNT_POINT [RECEIVERS [loose]]");
         process::exit(2);
     };
-    let mut limits = Limits::default();
-    limits.spread = arguments.get(3).is_none_or(|word| word != "loose");
-    if let Some(receivers) = arguments.get(2).and_then(|text| text.parse().ok()) {
-        limits.receivers = receivers;
-    }
+    let usual = Limits::default();
+    let limits = Limits {
+        receivers: arguments.get(2).and_then(|text| text.parse().ok()).unwrap_or(usual.receivers),
+        spread: arguments.get(3).is_none_or(|word| word != "loose"),
+        ..usual
+    };
     let device = Arc::new(Device::from_fd(mount(Path::new(at))?.into())?);
     let filesystem = Arc::new(NullFs { data: RwLock::new(vec![1; FILE_BYTES]) });
     let end = Session::serve(device, filesystem, Options { limits, ..Options::default() });
