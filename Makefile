@@ -1,0 +1,106 @@
+# The everyday commands. Each target installs what it misses first; nothing here deletes fs_data.
+# After `make compile` the command is .venv/bin/glassfs.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.SUFFIXES:
+MAKEFLAGS += --no-print-directory
+
+# Where rustup puts cargo: not on the PATH of every shell, nor of a CI job.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+GLASSFS := $(VENV)/bin/glassfs
+PLANE ?= daemon
+PYTEST := $(PYTHON) -m pytest
+
+##@ Use
+
+help: ## Show this list
+	@awk 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@echo
+
+demo: ## From nothing: install, build, and trace RocksDB and PostgreSQL, step by step
+	@tools/demo.sh
+
+compile: $(VENV)/.installed recorder ## Build the recorder and install the command into .venv
+
+run: compile ## Mount fs_data at fs, traced
+	@tools/deps.sh mount
+	@tools/fs.sh mount
+
+all: compile run ## compile and run
+
+end: ## Unmount fs; what is in fs_data stays
+	@tools/fs.sh umount
+
+rocks: compile ## The real db_bench on fs (mounted if it is not, left as it was found), then the report
+	@tools/deps.sh mount rocksdb
+	@tools/on_fs.sh rocks
+
+psql: compile ## The real PostgreSQL (initdb, server, pgbench, not as root) on fs, then the report
+	@tools/deps.sh mount postgresql
+	@tools/on_fs.sh psql
+
+##@ Work on it
+
+test: compile failpoints ## Everything that must hold: Rust and Python tests, mounts, databases (under 30 minutes)
+	@tools/deps.sh mount rocksdb postgresql test
+	@tools/test.sh all
+
+check: compile lint ## Lint, and the tests that need no root and no mount (under 2 minutes once built)
+	@tools/test.sh quick
+
+test-all: compile failpoints ## make test, and what takes too long for it
+	@tools/deps.sh mount rocksdb postgresql test
+	@GLASSFS_TEST_ALL=1 tools/test.sh all
+
+lint: $(VENV)/.packages ## Formatting, clippy, ruff, mypy, and who may import whom
+	@tools/lint.sh
+
+posix: compile ## pjdfstest behind the mount, as root; PLANE=daemon
+	@tools/deps.sh mount test
+	@tools/posix.sh $(PLANE)
+
+bench: compile ## Measure beside native, strace and LoggedFS; writes bench/results/latest.json (under 25 minutes)
+	@tools/deps.sh mount rocksdb postgresql bench
+	@$(PYTHON) -m bench
+
+wheel: $(VENV)/.packages ## Build dist/glassfs-*.whl: package, entry point and recorder
+	@tools/deps.sh build
+	@$(PYTHON) -m pip wheel --quiet --no-build-isolation --no-deps --wheel-dir dist .
+	@ls dist/*.whl
+
+deps: ## Install what all targets need, and say what
+	@tools/deps.sh build mount rocksdb postgresql test bench
+
+clean: ## Remove what was built: target, .venv, caches. Never fs_data
+	@tools/fs.sh must-not-be-mounted
+	rm -rf target build dist $(VENV) .cache .pytest_cache .ruff_cache .mypy_cache .hypothesis src/*.egg-info
+	find . -name __pycache__ -not -path './fs/*' -not -path './fs_data/*' -prune -exec rm -rf {} +
+
+# The parts
+
+$(VENV)/.packages: requirements-dev.lock tools/deps.sh
+	@tools/deps.sh build
+	@tools/venv.sh $(VENV)
+	@touch $@
+
+$(VENV)/.installed: $(VENV)/.packages pyproject.toml setup.py Cargo.lock recorder/Cargo.toml src/glassfs/__init__.py
+	@tools/deps.sh build
+	@tools/build.sh recorder
+	@$(PYTHON) -m pip install --quiet --no-build-isolation --no-deps --editable .
+	@touch $@
+
+# Cargo knows best whether anything has changed.
+recorder: $(VENV)/.installed
+	@tools/build.sh recorder
+
+# The same code with failpoints: a held fsync, a stalled trace disk. Only our own crate is compiled again.
+failpoints: compile
+	@tools/build.sh failpoints
+
+.PHONY: help demo compile run all end rocks psql test check test-all lint posix bench wheel deps clean recorder failpoints

@@ -1,0 +1,48 @@
+"""Whether the recorder that a trace names still runs. Knows /proc, not traces.
+
+A pid alone proves nothing, since pids are used again: the process must also be at least as old as the trace.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+PROC = Path("/proc")
+
+# Process start times in /proc come in clock ticks (10 ms); a second also forgives a slow start.
+AGE_SLACK_S = 1.0
+
+
+def recorder_runs(pid: int | None, boot_id: str | None, started_mono_ns: int | None) -> bool:
+    """`started_mono_ns`: when the trace began, on CLOCK_MONOTONIC; None: not known, then the pid must do."""
+    if pid is None or not _same_boot(boot_id):
+        return False
+    age_s = _process_age_s(pid)
+    if age_s is None:
+        return False
+    if started_mono_ns is None:
+        return True
+    return age_s >= time.monotonic() - started_mono_ns / 1e9 - AGE_SLACK_S
+
+
+def _same_boot(boot_id: str | None) -> bool:
+    try:
+        here = (PROC / "sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return False
+    return boot_id is None or boot_id.replace("-", "") == here.replace("-", "")
+
+
+def _process_age_s(pid: int) -> float | None:
+    """Seconds since the process started, None where there is none (or only its remains)."""
+    try:
+        stat = (PROC / str(pid) / "stat").read_text(errors="replace")
+    except OSError:
+        return None
+    # The name in parentheses may hold anything, so count fields from behind it: 3 is the state, 22 the start.
+    fields = stat.rpartition(")")[2].split()
+    if fields[0] in "ZX":
+        return None
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")

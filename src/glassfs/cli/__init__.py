@@ -1,0 +1,64 @@
+"""The command line: one verb, one file, imported when it is asked for.
+
+Only this package prints and exits. It holds no SQL and knows no trace files; `failures` says how an error ends.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+
+import click
+
+from glassfs.cli import failures
+from glassfs.cli.screen import color_option
+
+# Each verb is the function of that name in the module of that name. The words stand here, so that
+# `glassfs --help` imports none of them.
+VERBS = {
+    "run": "Trace one command and print what it did.",
+    "mount": "Mount a directory, traced, until it is unmounted.",
+    "umount": "Unmount what `mount` has mounted.",
+    "report": "Show what a trace holds: classes, files, processes, errors.",
+    "calls": "Print a trace call by call, as strace would; -f follows.",
+    "sql": "Ask a trace in SQL.",
+    "traces": "List, remove and prune traces.",
+    "doctor": "Check what works here, and say how to fix what does not.",
+    "version": "Print the versions of glassfs, recorder and schema.",
+}
+
+SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+class Verbs(click.Group):
+    """A group whose commands are modules of this package."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        if cmd_name not in VERBS:
+            near = difflib.get_close_matches(cmd_name, VERBS, n=1)
+            ctx.fail(f"no such command '{cmd_name}'" + (f", did you mean '{near[0]}'?" if near else ""))
+        command: click.Command = getattr(importlib.import_module(f"glassfs.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings=SETTINGS)
+@color_option
+def cli() -> None:
+    """See what a program does to its files, call by call, with nothing lost unseen.
+
+    \b
+    glassfs run -- make            trace a command in this directory
+    glassfs report @last --calls   look at it again; @last is the newest trace
+    """
+
+
+def main() -> None:
+    """The entry point: runs a verb and ends the process with its status."""
+    failures.end_with(lambda: cli.main(prog_name="glassfs", standalone_mode=False))
