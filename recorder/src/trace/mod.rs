@@ -283,4 +283,4 @@ impl Drop for Gone {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
