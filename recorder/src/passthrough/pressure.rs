@@ -30,25 +30,47 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// of the wait lets it go.
 const PATIENCE_WITH_ENTRIES: Duration = Duration::from_millis(500);
 
+/// The sources this process serves: they share its descriptors.
+static SOURCES: AtomicUsize = AtomicUsize::new(0);
+
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// From here on the kernel is asked to forget.
     pub ease: usize,
     /// No more than this are held.
     pub full: usize,
+    /// Both are for all sources of the process together.
+    pub is_shared: bool,
 }
 
 impl Limits {
     /// One descriptor a node. The last fifth of the limit is for files that programs open.
     pub fn by_descriptors(descriptor_limit: usize) -> Limits {
-        Limits { ease: descriptor_limit / 10 * 5, full: descriptor_limit / 10 * 8 }
+        Limits { ease: descriptor_limit / 10 * 5, full: descriptor_limit / 10 * 8, is_shared: true }
     }
 
     /// Nodes are memory alone, about 300 bytes each.
     pub fn by_memory() -> Limits {
         const EASE_NODES: usize = 200_000;
-        Limits { ease: EASE_NODES, full: usize::MAX }
+        Limits { ease: EASE_NODES, full: usize::MAX, is_shared: false }
     }
+
+    fn ease(&self) -> usize {
+        self.part(self.ease)
+    }
+
+    fn full(&self) -> usize {
+        self.part(self.full)
+    }
+
+    fn part(&self, whole: usize) -> usize {
+        if self.is_shared { whole / sources() } else { whole }
+    }
+}
+
+/// How many sources this process serves now, at least 1.
+pub fn sources() -> usize {
+    SOURCES.load(Ordering::Relaxed).max(1)
 }
 
 pub struct Pressure {
@@ -79,6 +101,7 @@ struct Orders {
 
 impl Pressure {
     pub fn new(limits: Limits) -> Pressure {
+        SOURCES.fetch_add(1, Ordering::Relaxed);
         Pressure { limits, shared: Arc::default() }
     }
 
@@ -91,7 +114,7 @@ impl Pressure {
     }
 
     pub fn grown_to(&self, known: usize) {
-        if known > self.limits.ease {
+        if known > self.limits.ease() {
             let mut orders = lock(&self.shared.orders);
             if !orders.needed {
                 orders.needed = true;
@@ -102,7 +125,7 @@ impl Pressure {
 
     pub fn fallen_to(&self, known: usize) {
         self.shared.forgotten.fetch_add(1, Ordering::Relaxed);
-        if known < self.limits.full && self.shared.waiting.load(Ordering::SeqCst) > 0 {
+        if known < self.limits.full() && self.shared.waiting.load(Ordering::SeqCst) > 0 {
             // Taken and left: whoever has just found no room is then waiting, and hears this.
             drop(lock(&self.shared.room_lock));
             self.shared.room.notify_all();
@@ -110,7 +133,7 @@ impl Pressure {
     }
 
     pub fn admit(&self, known: impl Fn() -> usize) -> Result<()> {
-        if self.limits.full == usize::MAX || known() < self.limits.full {
+        if self.limits.full == usize::MAX || known() < self.limits.full() {
             return Ok(());
         }
         self.shared.waiting.fetch_add(1, Ordering::SeqCst);
@@ -123,7 +146,7 @@ impl Pressure {
         let by_entries = self.shared.by_entries.load(Ordering::Relaxed);
         let deadline = Instant::now() + if by_entries { PATIENCE_WITH_ENTRIES } else { PATIENCE };
         let mut guard = lock(&self.shared.room_lock);
-        while known() >= self.limits.full {
+        while known() >= self.limits.full() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(Errno(libc::ENFILE));
@@ -136,6 +159,7 @@ impl Pressure {
 
 impl Drop for Pressure {
     fn drop(&mut self) {
+        SOURCES.fetch_sub(1, Ordering::Relaxed);
         lock(&self.shared.orders).stop = true;
         self.shared.wake.notify_one();
     }
@@ -165,7 +189,7 @@ impl Pruning {
             let is_urgent = self.shared.waiting.load(Ordering::Relaxed) > 0;
             pause = if is_moving || is_urgent { SETTLE } else { (pause * 2).min(MAX_PAUSE) };
             // A good margin below, so that this is a burst now and then and not a steady drip.
-            if known <= self.limits.ease / 4 * 3 {
+            if known <= self.limits.ease() / 4 * 3 {
                 lock(&self.shared.orders).needed = false;
             }
         }

@@ -148,11 +148,11 @@ impl<T: Transport> Session<T> {
 
     /// Adds a receiver whenever nobody has received and nothing has come for a while.
     fn watch(&self) {
-        let (mut quiet, mut before) = (0, self.pool.traffic());
+        let (mut quiet, mut before) = (0, self.pool.traffic.look());
         while quiet < QUIET_LOOKS && !self.pool.has_ended() {
             thread::sleep(LOOK_EVERY);
-            let now = self.pool.traffic();
-            if !Pool::<T>::nobody_receives(now) {
+            let now = self.pool.traffic.look();
+            if now.receivers() > 0 {
                 quiet += 1;
             } else {
                 quiet = 0;

@@ -112,7 +112,12 @@ fn create_never_opens_a_fifo_that_stands_in_the_way() {
 
 #[test]
 fn a_file_without_a_name_can_be_used_and_linked() {
-    let served = Served::new();
+    for way in [Way::Handles, Way::Descriptors] {
+        use_and_link(&Served::held(way));
+    }
+}
+
+fn use_and_link(served: &Served) {
     let flags = (libc::O_TMPFILE | libc::O_RDWR) as u32;
     let made = served.ask(Node::ROOT, Operation::Tmpfile { name: b"/", flags, mode: 0o640, umask: 0 });
     let (node, handle) = (made.node(), made.handle());
@@ -127,6 +132,7 @@ fn a_file_without_a_name_can_be_used_and_linked() {
     assert_eq!(served.ask(node, Operation::Write(write)).errno(), 0);
     assert_eq!(served.ask(node, Operation::Release { handle, flags: 0 }).errno(), 0);
     // Nobody has it open now; only the kernel's node keeps it.
+    served.fs.inodes.holder.close_cached();
     assert_eq!(served.ask(Node::ROOT, Operation::Link { existing: node, name: b"named" }).node(), node);
     assert_eq!(std::fs::read(served.path("named")).unwrap(), b"contents");
 }

@@ -58,7 +58,7 @@ fn make_files(served: &Served, count: usize) {
 #[test]
 fn many_names_pass_through_few_descriptors() {
     for (way, has_prune) in [(Way::Descriptors, true), (Way::Descriptors, false), (Way::Handles, true)] {
-        let (served, kernel) = with_limits(way, Limits { ease: 50, full: 80 }, has_prune);
+        let (served, kernel) = with_limits(way, Limits { ease: 50, full: 80, is_shared: false }, has_prune);
         make_files(&served, 1000);
         for number in 0..1000 {
             assert_eq!(served.lookup(Node::ROOT, &format!("f{number}")).errno(), 0, "{way:?} {has_prune}");
@@ -72,7 +72,8 @@ fn many_names_pass_through_few_descriptors() {
 #[test]
 fn a_full_table_refuses_new_names_but_serves_known_ones() {
     let mut served = Served::held(Way::Descriptors);
-    Arc::get_mut(&mut served.fs.inodes).unwrap().pressure = Pressure::new(Limits { ease: 5, full: 5 });
+    Arc::get_mut(&mut served.fs.inodes).unwrap().pressure =
+        Pressure::new(Limits { ease: 5, full: 5, is_shared: false });
     make_files(&served, 6);
     for number in 0..4 {
         assert_eq!(served.lookup(Node::ROOT, &format!("f{number}")).errno(), 0);
