@@ -49,6 +49,8 @@ pub enum Error {
     SourceIsGlassfs { path: PathBuf, mount_point: PathBuf },
     #[error("the root directory cannot be traced: /: a view cannot be laid over it")]
     SourceIsRoot,
+    #[error("too many directories: -d: {given}, and one recorder serves {most} at most")]
+    TooManyDirectories { given: usize, most: usize },
     #[error("already traced: {}: {}", path.display(), by.as_ref().map_or("another process has its flock".into(), |c| format!("by {c}")))]
     SourceTraced { path: PathBuf, by: Option<Culprit> },
     #[error("locks do not cross the mount: {}: {}", path.display(), list(holders))]
@@ -112,6 +114,7 @@ impl Error {
             | Error::SourceNotDirectory { .. }
             | Error::SourceIsGlassfs { .. }
             | Error::SourceIsRoot
+            | Error::TooManyDirectories { .. }
             | Error::MountPointMissing { .. }
             | Error::MountPointNotDirectory { .. }
             | Error::MountPointNotEmpty { .. }
@@ -146,6 +149,7 @@ impl Error {
             Error::SourceIsGlassfs { mount_point, .. } => {
                 format!("trace the directory behind it, or first: glassfs umount {}", mount_point.display())
             }
+            Error::TooManyDirectories { .. } => "trace a directory that holds several of them".into(),
             Error::SourceIsRoot => "choose a directory: -d DIR".into(),
             Error::SourceTraced { .. } => {
                 "end that one first (glassfs umount), or read its trace: glassfs report @last".into()

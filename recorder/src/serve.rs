@@ -31,6 +31,9 @@ pub struct Traced {
     pub is_private: bool,
 }
 
+/// The end of a trace that nobody got to use.
+const NEVER_STARTED: &str = "never started";
+
 pub struct Settings {
     pub trace: PathBuf,
     pub exact: bool,
@@ -119,7 +122,13 @@ impl Recording {
             let collected = collect::Connection::new(queue.clone(), processes.clone(), number as u8);
             Connection::prepare(traced, settings.exact, collected, left_out.clone())
         });
-        let connections = connections.collect::<Result<Vec<Connection>, Error>>()?;
+        let connections = match connections.collect::<Result<Vec<Connection>, Error>>() {
+            Ok(connections) => connections,
+            Err(error) => {
+                collector.stop(NEVER_STARTED);
+                return Err(error);
+            }
+        };
         let ended = Ended::new().map_err(|cause| Error::system("cannot start serving", "eventfd", cause))?;
         Ok(Recording {
             collector: Some(collector),
@@ -210,7 +219,7 @@ impl Recording {
 
     fn reason(&self) -> String {
         if self.gave_up {
-            return "never started".into();
+            return NEVER_STARTED.into();
         }
         let ends = self.ended.list();
         let bad = ends.iter().find(|end| **end != End::Disconnected(Disconnect::Unmounted));

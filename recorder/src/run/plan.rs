@@ -11,6 +11,9 @@ use crate::error::Error;
 use crate::mount::source::{Note, Source};
 use crate::mount::{fuse, fusermount, place, point};
 
+/// Connections of one recorder, which numbers them in a byte.
+const MAX_DIRECTORIES: usize = 255;
+
 /// How the view comes about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -110,6 +113,9 @@ fn nested_note(point: &Path, stays: bool) -> Note {
 /// Opened in the order given; one that lies in another is covered by it.
 fn sources(directories: Vec<PathBuf>, notes: &mut Vec<Note>) -> Result<Vec<Source>, Error> {
     let directories = if directories.is_empty() { vec![PathBuf::from(".")] } else { directories };
+    if directories.len() > MAX_DIRECTORIES {
+        return Err(Error::TooManyDirectories { given: directories.len(), most: MAX_DIRECTORIES });
+    }
     let opened = directories.iter().map(|path| Source::open(path)).collect::<Result<Vec<Source>, Error>>()?;
     let mut covered = vec![false; opened.len()];
     for (i, inner) in opened.iter().enumerate() {
