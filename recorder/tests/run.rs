@@ -178,7 +178,10 @@ fn an_interrupt_before_the_command_runs_ends_the_run() {
     let interrupts = std::time::Duration::from_millis(1);
     for number in 0..30 {
         let scratch = Scratch::new();
-        let launcher = start(scratch.run("sleep 60"));
+        // No shell: dash itself can miss an interrupt while it starts a command.
+        let mut command = recorder();
+        command.current_dir(scratch.tree()).arg("run").arg("--trace").arg(scratch.trace()).args(["--", "sleep", "60"]);
+        let launcher = start(command);
         // Any moment will do; the test passes at each.
         std::thread::sleep(interrupts * number);
         launcher.kill_group(libc::SIGINT);
@@ -302,8 +305,11 @@ fn an_interrupt_that_nobody_handles_ends_the_command_and_then_the_launcher() {
         return;
     }
     let scratch = Scratch::new();
-    let launcher = start(scratch.run("echo ready; exec sleep 60"));
-    launcher.wait_for_line("ready");
+    let mut command = recorder();
+    command.current_dir(scratch.tree()).arg("run").arg("--trace").arg(scratch.trace()).args(["--", "cat"]);
+    command.stdin(Stdio::piped());
+    let launcher = start(command);
+    wait_for("the command", || (scratch.about()?["command"]["pid"] != 0).then_some(()));
     launcher.kill_group(libc::SIGINT);
     assert_eq!(launcher.finish().signal(), Some(libc::SIGINT));
     assert_eq!(scratch.closed()["command"]["signal"], libc::SIGINT);
