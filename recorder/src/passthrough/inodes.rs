@@ -208,8 +208,9 @@ impl Inodes {
         self.pressure.admit(|| self.known())
     }
 
-    /// Up to `count` nodes that came long ago, will do, and were not used since they were last considered.
-    pub fn least_used(&self, count: usize, will_do: impl Fn(&Inode) -> bool) -> Vec<Arc<Inode>> {
+    /// What `pick` tells of up to `count` nodes that came long ago, will do (Some), and were not used since they were
+    /// last considered. Not the inodes themselves: holding those would keep open what is to be closed.
+    pub fn least_used<T>(&self, count: usize, pick: impl Fn(&Inode) -> Option<T>) -> Vec<T> {
         let mut table = self.write();
         let mut chosen = Vec::with_capacity(count);
         for _ in 0..table.order.len() {
@@ -217,11 +218,13 @@ impl Inodes {
                 break;
             }
             let Some(node) = table.order.pop_front() else { break };
-            let Some(inode) = table.by_node.get(&node).cloned() else { continue };
-            table.order.push_back(node);
-            if will_do(&inode) && !inode.touched.swap(false, Ordering::Relaxed) {
-                chosen.push(inode);
+            let Some(inode) = table.by_node.get(&node) else { continue };
+            if let Some(told) = pick(inode)
+                && !inode.touched.swap(false, Ordering::Relaxed)
+            {
+                chosen.push(told);
             }
+            table.order.push_back(node);
         }
         chosen
     }

@@ -208,28 +208,31 @@ impl Pruning {
     }
 
     fn ask_to_forget(&self, inodes: &Inodes) -> Result<()> {
+        let count = (self.limits.ease() / 4).clamp(1, BATCH_NODES);
         if !self.shared.by_entries.load(Ordering::Relaxed) {
-            match self.prune(&inodes.least_used(BATCH_NODES, |_| true)) {
+            match self.prune(&inodes.least_used(count, |inode| Some(inode.node))) {
                 Err(errno) if errno != Errno(libc::ENODEV) => self.shared.by_entries.store(true, Ordering::Relaxed),
                 asked => return asked,
             }
         }
-        self.invalidate(&inodes.least_used(BATCH_NODES, |inode| !inode.is_directory() && !inode.is_open()))
+        self.invalidate(&inodes.least_used(count, entry_of_unused_file))
     }
 
-    fn prune(&self, old: &[Arc<Inode>]) -> Result<()> {
-        let nodes: Vec<Node> = old.iter().map(|inode| inode.node).collect();
-        if nodes.is_empty() { Ok(()) } else { self.notify.prune(&nodes) }
+    fn prune(&self, old: &[Node]) -> Result<()> {
+        if old.is_empty() { Ok(()) } else { self.notify.prune(old) }
     }
 
     /// ENOENT (the entry has gone by itself) is no failure; nor is any other but the end of the connection.
-    fn invalidate(&self, old: &[Arc<Inode>]) -> Result<()> {
-        for inode in old {
-            let (parent, name) = inode.seen_as();
-            if let Err(Errno(libc::ENODEV)) = self.notify.invalidate_entry(parent, &name) {
+    fn invalidate(&self, old: &[(Node, Box<[u8]>)]) -> Result<()> {
+        for (parent, name) in old {
+            if let Err(Errno(libc::ENODEV)) = self.notify.invalidate_entry(*parent, name) {
                 return Err(Errno(libc::ENODEV));
             }
         }
         Ok(())
     }
+}
+
+fn entry_of_unused_file(inode: &Inode) -> Option<(Node, Box<[u8]>)> {
+    (!inode.is_directory() && !inode.is_open()).then(|| inode.seen_as())
 }
