@@ -141,6 +141,18 @@ impl Error {
             Error::MountNotSeen { target } => {
                 format!("look at `findmnt {}`: something else was mounted there at the same time", target.display())
             }
+            Error::Trace { .. } | Error::TracePlace { .. } => "name a place that can be written: --trace DIR".into(),
+            Error::Recorder { next, .. } => next.clone(),
+            Error::CommandNotFound { .. } => "check the name, or give a path".into(),
+            Error::CommandNotExecutable { name, .. } => format!("check its mode and first line: ls -l {name}"),
+            Error::RecorderSilent { .. } => "look at that process; see `glassfs doctor`".into(),
+            _ => self.next_at_a_place(),
+        }
+    }
+
+    /// Where a source or a mount point is the trouble.
+    fn next_at_a_place(&self) -> String {
+        match self {
             Error::SourceMissing { .. } => "create it, or correct the path".into(),
             Error::SourceNotDirectory { path } => {
                 format!("trace its directory: {}", path.parent().unwrap_or(path).display())
@@ -166,14 +178,9 @@ impl Error {
             Error::AlreadyMounted { path } => format!("glassfs umount {}", path.display()),
             Error::DeadMount { path, .. } => format!("glassfs umount {}", path.display()),
             Error::TraceInside { .. } => "name a place outside: --trace DIR".into(),
-            Error::TracePlace { .. } | Error::Trace { .. } => "name a place that can be written: --trace DIR".into(),
-            Error::Recorder { next, .. } => next.clone(),
             Error::NotOurs { .. } => "see `findmnt -t fuse.glassfs` for those that are".into(),
             Error::Busy { .. } => "end those processes or let them leave the directory, then again".into(),
-            Error::CommandNotFound { .. } => "check the name, or give a path".into(),
-            Error::CommandNotExecutable { name, .. } => format!("check its mode and first line: ls -l {name}"),
-            Error::RecorderSilent { .. } => "look at that process; see `glassfs doctor`".into(),
-            Error::System { .. } => "see `glassfs doctor`".into(),
+            _ => "see `glassfs doctor`".into(),
         }
     }
 }

@@ -162,7 +162,9 @@ struct TemporaryDirectory(PathBuf);
 
 impl TemporaryDirectory {
     fn make() -> io::Result<TemporaryDirectory> {
-        sys::make_private_directory(&std::env::temp_dir()).map(TemporaryDirectory)
+        let path = sys::unguessable_name(&std::env::temp_dir())?;
+        sys::make_private_directory(&path)?;
+        Ok(TemporaryDirectory(path))
     }
 }
 

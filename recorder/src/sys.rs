@@ -1,9 +1,10 @@
 //! Safe, thin words for the system calls that std lacks. Knows nothing of mounts, traces or who calls.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{CString, OsStr};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -212,15 +213,20 @@ pub fn set_disposition(signal: libc::c_int, handler: libc::sighandler_t) -> libc
     unsafe { libc::signal(signal, handler) }
 }
 
-/// A new directory with a name that nobody can guess, for its owner alone.
-pub fn make_private_directory(parent: &Path) -> io::Result<PathBuf> {
-    let mut name = c_path(&parent.join("glassfs-XXXXXX"))?.into_bytes_with_nul();
-    // SAFETY: a NUL-terminated, writable template that ends in six X.
-    if unsafe { libc::mkdtemp(name.as_mut_ptr().cast()) }.is_null() {
+/// A name for a directory of ours that nobody can guess, and so nobody can take before us.
+pub fn unguessable_name(parent: &Path) -> io::Result<PathBuf> {
+    let mut random = [0u8; 16];
+    // SAFETY: the buffer is ours; 16 bytes come whole or not at all.
+    let got = unsafe { libc::getrandom(random.as_mut_ptr().cast(), random.len(), 0) };
+    if got != random.len() as isize {
         return Err(io::Error::last_os_error());
     }
-    name.pop();
-    Ok(PathBuf::from(OsString::from_vec(name)))
+    Ok(parent.join(format!("glassfs-{:032x}", u128::from_ne_bytes(random))))
+}
+
+/// Makes a directory that must not be there yet, for its owner alone.
+pub fn make_private_directory(path: &Path) -> io::Result<()> {
+    std::fs::DirBuilder::new().mode(0o700).create(path)
 }
 
 /// As many descriptors as the hard limit allows; how many that are.

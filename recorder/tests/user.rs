@@ -162,6 +162,26 @@ fn a_users_killed_launcher_and_killed_recorder_leave_no_mount_behind() {
     }
 }
 
+#[test]
+fn a_launcher_killed_at_any_moment_of_its_start_leaves_no_mount_behind() {
+    if cannot_be_a_user() {
+        return;
+    }
+    let _device = OpenDevice::with_mode(0o666);
+    for number in 0..25 {
+        let home = Home::new();
+        let launcher = start(home.run("true"));
+        // Any moment will do; the test passes at each.
+        std::thread::sleep(std::time::Duration::from_millis(2) * number);
+        launcher.kill(libc::SIGKILL);
+        launcher.finish();
+        wait_for("a tidy runtime directory", || home.is_tidy().then_some(()));
+        if home.scratch.about().is_some() {
+            home.scratch.closed();
+        }
+    }
+}
+
 /// Forbids user namespaces to the process, as some distributions do: unshare with CLONE_NEWUSER gives EPERM.
 fn forbid_user_namespaces(command: &mut Command) {
     const fn instruction(code: u32, yes: u8, no: u8, k: u32) -> libc::sock_filter {

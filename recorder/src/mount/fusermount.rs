@@ -8,6 +8,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::fuse;
 use crate::error::Error;
 use crate::sys;
 
@@ -51,6 +52,14 @@ pub fn unmount(target: &Path, lazily: bool) -> Result<(), String> {
     command.arg("-u").args(lazily.then_some("-z")).arg("--").arg(target);
     let output = command.stdin(Stdio::null()).output().map_err(|cause| cause.to_string())?;
     if output.status.success() { Ok(()) } else { Err(said(&output.stderr)) }
+}
+
+/// The same, unless what is there is no mount of ours (any more): a user may have others at that place.
+pub fn unmount_ours(target: &Path, lazily: bool) -> Result<(), String> {
+    if fuse::seen_by("self", target).is_err() {
+        return Ok(());
+    }
+    unmount(target, lazily)
 }
 
 /// The helper's last line, without its name.

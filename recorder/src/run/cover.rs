@@ -2,10 +2,11 @@
 //! and, for an ordinary user, the mounts. Taken away again if the run does not come about.
 
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::command::Overlay;
 use super::hidden::HiddenPlace;
+use super::keeper::Keeper;
 use super::plan::{Plan, Way};
 use super::recorder::Seat;
 use crate::error::Error;
@@ -22,21 +23,55 @@ pub struct Cover {
 }
 
 /// Mounts for all to see.
-#[derive(Default)]
-struct InPlace(Vec<PathBuf>);
+struct InPlace {
+    points: Vec<PathBuf>,
+    keeper: Option<Keeper>,
+}
+
+impl InPlace {
+    fn none() -> InPlace {
+        InPlace { points: Vec::new(), keeper: None }
+    }
+
+    fn at(points: Vec<PathBuf>) -> Result<InPlace, Error> {
+        let failed = |cause| Error::system("cannot start", "the process that cleans up", cause);
+        let keeper = Keeper::start(|| take_away(&points)).map_err(failed)?;
+        Ok(InPlace { points, keeper: Some(keeper) })
+    }
+
+    fn mount(&self, source: &Source) -> Result<OwnedFd, Error> {
+        let mount = || fusermount::mount(&source.path, &source.path, source.flags);
+        self.keeper.as_ref().map_or_else(mount, |keeper| keeper.during(mount))
+    }
+
+    fn release_keeper(&mut self) {
+        if let Some(keeper) = self.keeper.take() {
+            keeper.release();
+        }
+    }
+}
 
 impl Drop for InPlace {
     fn drop(&mut self) {
-        for point in &self.0 {
-            // Gone already is well.
-            let _ = fusermount::unmount(point, true);
-        }
+        take_away(&self.points);
+        self.release_keeper();
+    }
+}
+
+fn take_away(points: &[PathBuf]) {
+    for point in points {
+        // What cannot be unmounted now goes with its last user.
+        let _ = fusermount::unmount_ours(point, true);
     }
 }
 
 impl Cover {
     pub fn make(plan: &Plan) -> Result<Cover, Error> {
-        let mut cover = Cover { overlays: Vec::new(), devices: Vec::new(), hidden: None, in_place: InPlace::default() };
+        let in_place = match plan.way {
+            Way::InPlace => InPlace::at(plan.sources.iter().map(|source| source.path.clone()).collect())?,
+            _ => InPlace::none(),
+        };
+        let mut cover = Cover { overlays: Vec::new(), devices: Vec::new(), hidden: None, in_place };
         for source in &plan.sources {
             let device = fuse::open_device()?;
             let overlay = match plan.way {
@@ -60,14 +95,13 @@ impl Cover {
             Some(place) => place,
             None => HiddenPlace::make()?,
         };
-        let hidden = self.hidden.insert(place).next_point()?;
-        self.devices.push(fusermount::mount(&source.path, &hidden, source.flags)?);
+        let (device, hidden) = self.hidden.insert(place).mount(source)?;
+        self.devices.push(device);
         Ok(Overlay::Bind { hidden })
     }
 
     fn connect_in_place(&mut self, source: &Source) -> Result<Overlay, Error> {
-        self.devices.push(fusermount::mount(&source.path, &source.path, source.flags)?);
-        self.in_place.0.push(source.path.clone());
+        self.devices.push(self.in_place.mount(source)?);
         Ok(Overlay::Nothing)
     }
 
@@ -78,8 +112,9 @@ impl Cover {
         pairs.map(|(device, source)| Seat { device, source, is_private }).collect()
     }
 
-    pub fn hidden_place(&self) -> Option<&Path> {
-        self.hidden.as_ref().map(HiddenPlace::base)
+    /// It takes the mounts away that all can see, also if we are killed.
+    pub fn recorder_is_there(&mut self) {
+        self.in_place.release_keeper();
     }
 
     /// Where each mount can be seen from here; None if the command's process is still to make it.
@@ -99,6 +134,6 @@ impl Cover {
 
     /// The recorder takes the mounts away when nobody uses them any more.
     pub fn leave_to_recorder(mut self) {
-        self.in_place.0.clear();
+        self.in_place.points.clear();
     }
 }

@@ -1,17 +1,22 @@
 //! The private directory in which an ordinary user's mounts are made before they are bound over what they trace, and
-//! the mounts that have to be taken away again. Removes what it made when it is dropped.
+//! the mounts that have to be taken away again. Removes what it made when it is
+//! dropped, or when its process is killed.
 
 use std::fs;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use super::keeper::Keeper;
 use crate::error::Error;
 use crate::mount::fusermount;
+use crate::mount::source::Source;
 use crate::sys;
 
 pub struct HiddenPlace {
     base: PathBuf,
-    mounted: Vec<PathBuf>,
+    points: usize,
+    keeper: Option<Keeper>,
 }
 
 impl HiddenPlace {
@@ -19,38 +24,41 @@ impl HiddenPlace {
     pub fn make() -> Result<HiddenPlace, Error> {
         let parent = parent();
         let failed = |cause| Error::system("cannot make a private directory", parent.to_string_lossy(), cause);
-        let base = sys::make_private_directory(&parent).map_err(failed)?;
-        Ok(HiddenPlace { base, mounted: Vec::new() })
+        let base = sys::unguessable_name(&parent).map_err(failed)?;
+        // First who cleans up, then what is to be cleaned up.
+        let keeper = Keeper::start(|| remove(&base)).map_err(failed)?;
+        sys::make_private_directory(&base).map_err(failed)?;
+        Ok(HiddenPlace { base, points: 0, keeper: Some(keeper) })
     }
 
-    /// A new mount point in it.
-    pub fn next_point(&mut self) -> Result<PathBuf, Error> {
-        let point = self.base.join(self.mounted.len().to_string());
-        fs::DirBuilder::new()
-            .mode(0o700)
-            .create(&point)
+    /// Mounts at a new place in it.
+    pub fn mount(&mut self, source: &Source) -> Result<(OwnedFd, PathBuf), Error> {
+        let point = self.base.join(self.points.to_string());
+        sys::make_private_directory(&point)
             .map_err(|cause| Error::system("cannot make a mount point", point.to_string_lossy(), cause))?;
-        self.mounted.push(point.clone());
-        Ok(point)
-    }
-
-    /// For another process that is to clean up if this one cannot.
-    pub fn base(&self) -> &Path {
-        &self.base
+        self.points += 1;
+        let mount = || fusermount::mount(&source.path, &point, source.flags);
+        let device = match &self.keeper {
+            Some(keeper) => keeper.during(mount)?,
+            None => mount()?,
+        };
+        Ok((device, point))
     }
 }
 
 impl Drop for HiddenPlace {
     fn drop(&mut self) {
         remove(&self.base);
+        if let Some(keeper) = self.keeper.take() {
+            keeper.release();
+        }
     }
 }
 
-/// Takes away the mounts in a hidden place, and the place. Harmless if that was done already.
-pub fn remove(base: &Path) {
+fn remove(base: &Path) {
     for entry in fs::read_dir(base).into_iter().flatten().flatten() {
-        // Not mounted (any more) is as good as unmounted.
-        let _ = fusermount::unmount(&entry.path(), true);
+        // What cannot be unmounted now goes with its last user.
+        let _ = fusermount::unmount_ours(&entry.path(), true);
         let _ = fs::remove_dir(entry.path());
     }
     let _ = fs::remove_dir(base);

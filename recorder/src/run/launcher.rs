@@ -3,7 +3,7 @@
 
 use std::io;
 use std::os::fd::AsRawFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::command::{self, Overlay, Start};
@@ -46,7 +46,8 @@ pub fn run(options: RunOptions) -> Result<Ending, Error> {
         Signals::take_over().map_err(|cause| Error::system("cannot take signals", "signalfd", cause))?;
     let mut cover = Cover::make(&plan)?;
     let seats = cover.seats(&mut plan);
-    let (recorder, recorder_pid) = start_recorder(&plan, seats, cover.hidden_place())?;
+    let (recorder, recorder_pid) = start_recorder(&plan, seats)?;
+    cover.recorder_is_there();
     become_subreaper();
     let mut launcher = Launcher { plan, signals, recorder, recorder_pid, recorder_gone: false };
     let ending = launcher.launch(&mut cover, before);
@@ -57,7 +58,7 @@ pub fn run(options: RunOptions) -> Result<Ending, Error> {
 }
 
 /// Forks the recorder, so that it is no child of ours (its bytes are not the command's), and waits until it is ready.
-fn start_recorder(plan: &Plan, seats: Vec<Seat>, hidden: Option<&Path>) -> Result<(Recorder, Pid), Error> {
+fn start_recorder(plan: &Plan, seats: Vec<Seat>) -> Result<(Recorder, Pid), Error> {
     let failed = |cause| Error::system("cannot start the recorder", "fork", cause);
     let (mut ours, theirs) = channel::pair::<Order, Report>().map_err(failed)?;
     // Until it has a session of its own, a stop meant for the command would stop it too.
@@ -66,7 +67,7 @@ fn start_recorder(plan: &Plan, seats: Vec<Seat>, hidden: Option<&Path>) -> Resul
     match unsafe { sys::fork() }.map_err(failed)? {
         Fork::Child => {
             drop(ours);
-            let assignment = recorder::Assignment::new(plan, seats, hidden);
+            let assignment = recorder::Assignment::new(plan, seats);
             recorder::detach_and_live(assignment, theirs)
         }
         Fork::Parent(between) => {

@@ -4,6 +4,7 @@
 mod command;
 mod cover;
 mod hidden;
+mod keeper;
 mod launcher;
 mod members;
 mod namespace;

@@ -5,10 +5,9 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::panic::AssertUnwindSafe;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::hidden;
 use super::plan::{Plan, Way};
 use super::words::{Facts, Order, Report};
 use crate::channel::{Channel, Heard};
@@ -38,12 +37,11 @@ pub struct Assignment {
     arguments: Vec<OsString>,
     seats: Vec<Seat>,
     notes: Vec<Note>,
-    hidden: Option<PathBuf>,
     cwd: PathBuf,
 }
 
 impl Assignment {
-    pub fn new(plan: &Plan, seats: Vec<Seat>, hidden: Option<&Path>) -> Assignment {
+    pub fn new(plan: &Plan, seats: Vec<Seat>) -> Assignment {
         Assignment {
             way: plan.way,
             trace: plan.trace.clone(),
@@ -51,7 +49,6 @@ impl Assignment {
             arguments: plan.arguments.clone(),
             seats,
             notes: plan.notes.clone(),
-            hidden: hidden.map(Path::to_owned),
             cwd: std::env::current_dir().unwrap_or_default(),
         }
     }
@@ -97,7 +94,6 @@ fn live(assignment: Assignment, launcher: &mut Launcher) -> Result<(), Error> {
     let mut watch = Watch {
         recording,
         in_place: if assignment.way == Way::InPlace { points } else { Vec::new() },
-        hidden: assignment.hidden,
         users: Vec::new(),
         is_over: false,
         is_alone: false,
@@ -124,8 +120,6 @@ struct Watch {
     recording: Recording,
     /// Mounts that end only when somebody takes them away.
     in_place: Vec<PathBuf>,
-    /// The launcher's duty to take away, unless it is killed before.
-    hidden: Option<PathBuf>,
     /// The command, and when it has ended those that remain: while they live, an idle mount is not an unused one.
     users: Vec<Pid>,
     /// The command has ended, as far as anybody can tell.
@@ -200,10 +194,6 @@ impl Watch {
 
     fn launcher_is_gone(&mut self) {
         self.is_alone = true;
-        // Bound over its directory by now, or never.
-        if let Some(base) = self.hidden.take() {
-            hidden::remove(&base);
-        }
         if !self.recording.is_serving() {
             // It failed before there was a view: nobody will ever use this one.
             self.recording.give_up();
@@ -222,6 +212,6 @@ impl Watch {
     }
 
     fn take_away(&mut self, lazily: bool) {
-        self.in_place.retain(|point| fusermount::unmount(point, lazily).is_err());
+        self.in_place.retain(|point| fusermount::unmount_ours(point, lazily).is_err());
     }
 }
