@@ -24,8 +24,10 @@ const LOOK_NS: u64 = 1_000_000_000;
 const YOUNG_NS: u64 = 100_000_000;
 const YOUNG_LOOK_NS: u64 = 1_000_000;
 
-/// PostgreSQL writes into its titles what it does, thousands of times a second: one row a second must do.
+/// PostgreSQL writes into its titles what it does, thousands of times a second: one row a second must do, and half as
+/// many after each, down to one in a minute, since a server runs for weeks.
 const TITLE_NS: u64 = 1_000_000_000;
+const MAX_TITLE_DOUBLINGS: u32 = 6;
 
 /// Threads remembered: 65,536 of some 100 bytes. The least recently seen go first, and cost one more look if they return.
 const MAX_THREADS: usize = 1 << 16;
@@ -64,6 +66,7 @@ struct Thread {
     /// When the program was first seen, and when it first had its present title.
     since_ns: u64,
     titled_ns: u64,
+    titles: u32,
     looked_ns: u64,
     whole_look_ns: u64,
     used_ns: u64,
@@ -91,9 +94,19 @@ impl Thread {
             mark,
             since_ns: now_ns,
             titled_ns: now_ns,
+            titles: 0,
             looked_ns: now_ns,
             whole_look_ns: now_ns,
             used_ns: now_ns,
+        }
+    }
+
+    /// The same program under another title; those it goes through as it starts do not count.
+    fn retitled(self, before: &Thread) -> Thread {
+        Thread {
+            since_ns: before.since_ns,
+            titles: before.titles + u32::from(!before.is_young(self.titled_ns)),
+            ..self
         }
     }
 
@@ -131,7 +144,7 @@ impl Thread {
     fn may_change_title(&self, now_ns: u64) -> bool {
         self.mark.is_some_and(|mark| mark.title == 0)
             || self.is_young(now_ns)
-            || now_ns.saturating_sub(self.titled_ns) >= TITLE_NS
+            || now_ns.saturating_sub(self.titled_ns) >= TITLE_NS << self.titles.min(MAX_TITLE_DOUBLINGS)
     }
 }
 
@@ -199,7 +212,7 @@ impl Processes {
         is_same
     }
 
-    /// The whole look. Without the lock: it takes some 20 us, and only this thread's own requests ask for it.
+    /// The whole look. It is taken without the lock: it lasts some 20 us, and only this thread's own requests ask for it.
     fn look(&self, tid: u32, now_ns: u64) -> u32 {
         let look = Look::at(tid);
         let mut shard = lock(self.shard(tid));
@@ -210,16 +223,19 @@ impl Processes {
         let change = shard.get_mut(&tid).map(|thread| {
             thread.looked_ns = now_ns;
             thread.whole_look_ns = now_ns;
-            (thread.task, thread.since_ns, thread.change(mark, now_ns))
+            (thread.change(mark, now_ns), thread.task)
         });
-        let (retired, since_ns) = match change {
-            Some((task, _, Change::Nothing)) => return task,
-            Some((task, since_ns, Change::Title)) => (Some(task), since_ns),
-            Some((task, _, Change::Program)) => (Some(task), now_ns),
-            None => (None, now_ns),
+        if let Some((Change::Nothing, task)) = change {
+            return task;
+        }
+        let before = shard.remove(&tid);
+        let id = self.announce(tid, look, now_ns, before.as_ref().map(|thread| thread.task));
+        let thread = Thread::new(id, mark, now_ns);
+        let thread = match (change, before) {
+            (Some((Change::Title, _)), Some(before)) => thread.retitled(&before),
+            _ => thread,
         };
-        let id = self.announce(tid, look, now_ns, retired);
-        shard.insert(tid, Thread { since_ns, ..Thread::new(id, mark, now_ns) });
+        shard.insert(tid, thread);
         id
     }
 

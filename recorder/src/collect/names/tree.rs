@@ -2,6 +2,7 @@
 //! Paths are never stored as truth: they are rendered from the links and remembered until a directory moves.
 
 use std::collections::VecDeque;
+use std::hash::Hash;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -276,6 +277,7 @@ impl Tree {
         let Some(children) = self.nodes.get_mut(&parent).and_then(|node| node.children.as_mut()) else { return };
         if children.get(&name).is_some_and(|listed| Rc::ptr_eq(listed, link)) {
             children.remove(&name);
+            shrink(children);
         }
     }
 
@@ -286,9 +288,19 @@ impl Tree {
             self.kill(&link, 0);
         }
         let Some(erased) = self.nodes.remove(&node) else { return };
+        shrink(&mut self.nodes);
         for link in erased.others.iter().chain(&erased.current) {
             self.unlist(link);
             link.die();
         }
+    }
+}
+
+/// Gives memory back when most of a large table is empty: somebody may have walked through a million files once.
+fn shrink<K: Eq + Hash, V>(table: &mut FxHashMap<K, V>) {
+    /// Below it there is nothing worth giving back.
+    const SMALL: usize = 8192;
+    if table.capacity() > SMALL && table.len() < table.capacity() / 8 {
+        table.shrink_to(table.len() * 2);
     }
 }

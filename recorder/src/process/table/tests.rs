@@ -124,6 +124,19 @@ fn titles_change_at_most_once_a_second_once_a_thread_is_no_longer_young() {
 }
 
 #[test]
+fn a_title_that_never_rests_is_followed_ever_more_rarely() {
+    let mut thread = Thread::new(1, mark(1, 1, 1), 0);
+    let changes = (1..3600).filter(|second| {
+        let changed = thread.change(mark(1, 1, 1 + second), second * 1000 * MS) == Change::Title;
+        if changed {
+            thread = Thread::new(1, mark(1, 1, 1 + second), second * 1000 * MS).retitled(&thread);
+        }
+        changed
+    });
+    assert_eq!(changes.count(), 6 + (3600 - 64) / 64, "doubling up to 64 s");
+}
+
+#[test]
 fn a_reused_thread_id_is_another_program() {
     let thread = Thread::new(1, mark(1, 1, 1), 0);
     assert_eq!(thread.change(mark(2, 1, 1), 500 * MS), Change::Program);
