@@ -49,21 +49,21 @@ psql: compile ## The real PostgreSQL (initdb, server, pgbench, not as root) on f
 
 test: compile failpoints ## Everything that must hold: Rust and Python tests, mounts, databases (under 30 minutes)
 	@tools/deps.sh mount rocksdb postgresql test
-	@tools/test.sh all
+	@tools/test.sh main
 
 check: compile lint ## Lint, and the tests that need no root and no mount (under 2 minutes once built)
 	@tools/test.sh quick
 
 test-all: compile failpoints ## make test, and what takes too long for it
 	@tools/deps.sh mount rocksdb postgresql test
-	@GLASSFS_TEST_ALL=1 tools/test.sh all
+	@tools/test.sh all
 
 lint: $(VENV)/.packages ## Formatting, clippy, ruff, mypy, and who may import whom
 	@tools/lint.sh
 
 posix: compile ## pjdfstest behind the mount, as root; PLANE=daemon
 	@tools/deps.sh mount test
-	@tools/posix.sh $(PLANE)
+	@$(PYTHON) tests/posix/run_posix.py --plane $(PLANE)
 
 bench: compile ## Measure beside native, strace and LoggedFS; writes bench/results/latest.json (under 25 minutes)
 	@tools/deps.sh mount rocksdb postgresql bench

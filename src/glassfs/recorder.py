@@ -93,6 +93,9 @@ def run(command: Sequence[str], *, trace: Path, directories: Sequence[Path] = ()
     for directory in directories:
         arguments += ["-d", str(directory)]
     arguments += ["--exact"] * exact + ["--", *command]
+    # glibc's posix_spawn leaves two signals ignored in what it starts, and the command would inherit that. The switch
+    # is a documented one.
+    subprocess._USE_POSIX_SPAWN = False  # type: ignore[misc]
     with signals_are_the_commands():
         process = subprocess.Popen(arguments, close_fds=False, env=inherited_environment())
         code = wait(process)
