@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -168,7 +169,11 @@ def test_a_name_given_with_o_names_the_trace(glassfs, home):
 def test_a_traced_home_directory_moves_the_trace_and_says_where(glassfs, home):
     answer = glassfs("run", "-d", home, "--", "true")
     assert answer.status == 0
-    assert answer.err.startswith(f"glassfs: the trace goes to /var/tmp/glassfs-{os.geteuid()}/traces/true-")
+    first = answer.err.splitlines()[0]
+    assert first.startswith(f"glassfs: the trace goes to /var/tmp/glassfs-{os.geteuid()}/traces/true-")
+    trace = Path(first.removeprefix("glassfs: the trace goes to ").partition(":")[0])
+    assert (trace / "trace.json").exists()
+    shutil.rmtree(trace)
 
 
 def test_an_explicit_place_inside_the_traced_tree_is_refused(glassfs, tmp_path):
