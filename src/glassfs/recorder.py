@@ -23,7 +23,8 @@ from glassfs.errors import AlreadySaid, BadUsage, EnvironmentProblem
 BINARY = "glassfs-recorder"
 
 # Its own failures, as `env` and `timeout` number them; anything else that `run` returns is the command's.
-USAGE, ENVIRONMENT, RUN_FAILED, NOT_EXECUTABLE, NOT_FOUND = 2, 3, 125, 126, 127
+USAGE, ENVIRONMENT = 2, 3
+OWN_FAILURES = RUN_FAILED, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
 
 # What the terminal sends to the whole foreground group: the command decides, we wait for it.
 FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)

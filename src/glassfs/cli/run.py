@@ -78,16 +78,18 @@ def say_what_it_did(folder: Path, ended: recorder.Ended, *, quiet: bool, as_json
     """The summary; or, where the recorder's end came before the command's, what became of both."""
     trace = Trace(folder) if (folder / "trace.json").exists() else None
     command = trace.about.command if trace else None
-    if trace and command and command.end_ns is not None:
-        if as_json or not quiet:
-            summarize(trace, as_json=as_json)
-    elif ended.signal is not None:
-        raise RunFailed(
-            f"the launcher was killed by {signal.Signals(ended.signal).name}; the command may still run",
-            where=shown(folder),
-            next_step="The trace holds what was seen until then: glassfs report @last",
-        )
-    # Else it failed before the command ran, and has said why.
+    if command is None or command.end_ns is None:
+        if ended.signal is not None:
+            raise RunFailed(
+                f"the launcher was killed by {signal.Signals(ended.signal).name}; the command may still run",
+                where=shown(folder),
+                next_step="The trace holds what was seen until then: glassfs report @last",
+            )
+        if ended.status in recorder.OWN_FAILURES:
+            # It failed before the command ran, and has said why.
+            return
+    if trace and (as_json or not quiet):
+        summarize(trace, as_json=as_json)
 
 
 def summarize(trace: Trace, *, as_json: bool) -> None:
