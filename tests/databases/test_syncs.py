@@ -49,7 +49,7 @@ def source(ext4: Path) -> Path:
 def compare(source: Path, mount_point: Path, public: Path, work: object) -> Counter[str]:
     (public / "recorder").mkdir()
     with recorder.mounted(source, mount_point, public / "trace") as mount:
-        with watched(mount.process.pid, public / "recorder/out"):
+        with watched(mount.pid, public / "recorder/out"):
             work()  # type: ignore[operator]
         called = counted(public / "program/out", Path("/nowhere"))
         reached = counted(public / "recorder/out", public / "trace")

@@ -105,7 +105,7 @@ def test_a_killed_recorder_leaves_a_readable_trace_and_clean_data(source: Path, 
         worker = subprocess.Popen([sys.executable, "-c", WORK_UNTIL_ERROR, public / "signal"], cwd=mount_point, stdout=subprocess.PIPE, text=True)
         wait_until((public / "signal").exists, "three hundred files")
         wait_until(lambda: "events/" in (public / "trace/manifest").read_text(), "a closed segment")
-        mount.process.send_signal(signal.SIGKILL)
+        mount.kill()
         said, _ = worker.communicate(timeout=30)
         assert worker.returncode == 7
         assert said.split()[0] in ("ConnectionAbortedError", "OSError")

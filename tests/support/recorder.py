@@ -1,5 +1,6 @@
 """Starts and ends the recorder's binary for a test. Whatever happens, no mount and no process is left behind."""
 
+import contextlib
 import json
 import os
 import select
@@ -45,9 +46,11 @@ class Mount:
     process: subprocess.Popen[str]
     command: list[str]
     options: dict[str, object] = field(default_factory=dict)
+    # Of the recorder itself, which serves the mount; `process` is what was started and waits for it.
+    pid: int = 0
 
     def memory_peak_bytes(self) -> int:
-        for line in Path(f"/proc/{self.process.pid}/status").read_text().splitlines():
+        for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
         raise AssertionError("the recorder has no VmHWM")
@@ -61,10 +64,18 @@ class Mount:
     def abort(self) -> None:
         """The hard end: kills the recorder, and the mount with whoever waits in it."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGKILL)
+            self.kill()
         for _ in range(3):
             force_unmount(self.mount_point)
-        self.process.wait(ENDS_IN_S)
+        try:
+            self.process.wait(ENDS_IN_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+    def kill(self) -> None:
+        """kill -9 of the recorder."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid or self.process.pid, signal.SIGKILL)
 
 
 def start_mount(
@@ -80,7 +91,8 @@ def start_mount(
     mount = Mount(source, mount_point, trace, process, command, options)
     try:
         announced = _first_line(process)
-        assert Path(announced["mount_point"]) == mount_point, announced
+        mount.pid = int(announced["pid"])  # type: ignore[call-overload]
+        assert Path(str(announced["mount_point"])) == mount_point, announced
         wait_until(lambda: mounted_at(mount_point), f"a mount at {mount_point}")
     except BaseException:
         mount.abort()
