@@ -182,9 +182,8 @@ impl Launcher {
         cover.hidden = None;
         let members = Members::of(pid, self.plan.way != Way::InPlace);
         let sampler = Sampler::new(&mounts);
-        // If it has died, that is learnt from its end.
-        let _ = child.send(&Go::Now);
         let mut running = Running { pid, child: Some(child), failure: None, members, sampler };
+        self.let_go(&mut running);
         let ending = self.wait_for_end(&mut running);
         let moved = members::moved_by_children().zip(moved_before).map(|(now, before)| now.minus(before));
         self.finish(ending, &running, moved);
@@ -239,11 +238,39 @@ impl Launcher {
                 seen.collect::<Result<_, _>>().map_err(end_it)
             }
             Heard::Message(Progress::Failed { what, place, errno }) => Err(failure(what, place, errno)),
-            Heard::Nothing | Heard::Closed => Err(end_it(Error::MountRefused {
+            _ => Err(end_it(Error::MountRefused {
                 target: directories[0].clone(),
                 cause: "the process that was to make the view did not answer".into(),
             })),
         }
+    }
+
+    /// From the view to exec. What it takes to enter is ours; from exec on everything is the command's, and recorded.
+    fn let_go(&mut self, running: &mut Running) {
+        let Some(child) = &mut running.child else { return };
+        self.order(&Order::Prepare { tid: running.pid });
+        // If it has died, that is learnt from its end.
+        let _ = child.send(&Go::Enter);
+        match child.hear(Some(sys::deadline_in(VIEW_START))) {
+            Ok(Heard::Message(Progress::Entered)) => {}
+            Ok(Heard::Message(Progress::Failed { what, place, errno })) => {
+                running.failure = Some(failure(what, place, errno));
+                running.child = None;
+                return;
+            }
+            _ => {
+                running.failure = Some(Error::RecorderSilent { pid: self.recorder_pid, seconds: VIEW_START.as_secs() });
+                // SAFETY: our own child, not yet reaped.
+                unsafe { libc::kill(running.pid, libc::SIGKILL) };
+                return;
+            }
+        }
+        self.order(&Order::Record);
+        match self.recorder.hear(Some(sys::deadline_in(VIEW_START))) {
+            Ok(Heard::Message(Report::Recording)) => {}
+            other => self.note_end(other),
+        }
+        let _ = child.send(&Go::Exec);
     }
 
     fn order(&mut self, order: &Order) {
@@ -299,7 +326,12 @@ impl Launcher {
 
     /// While the command runs, the recorder has nothing to say: whatever comes is its end.
     fn hear_recorder(&mut self) {
-        match self.recorder.hear_now() {
+        let heard = self.recorder.hear_now();
+        self.note_end(heard);
+    }
+
+    fn note_end(&mut self, heard: io::Result<Heard<Report>>) {
+        match heard {
             Ok(Heard::Nothing) => {}
             Ok(Heard::Message(Report::Closed { reason })) => {
                 self.recorder_gone = true;
@@ -347,7 +379,7 @@ impl Launcher {
             }
             Ok(Heard::Message(Report::Closed { .. })) => return,
             Ok(Heard::Nothing) => return say(&format!("the recorder (process {}) does not answer; the trace may be incomplete", self.recorder_pid)),
-            _ => return self.hear_recorder(),
+            other => return self.note_end(other),
         }
         if remaining.is_empty() {
             let closed = self.recorder.hear(Some(sys::deadline_in(CLOSE)));
@@ -365,7 +397,7 @@ impl Running {
         match child.hear_now() {
             Ok(Heard::Nothing) => return,
             Ok(Heard::Message(Progress::Failed { what, place, errno })) => self.failure = Some(failure(what, place, errno)),
-            Ok(Heard::Message(Progress::Mounted)) => return,
+            Ok(Heard::Message(Progress::Mounted | Progress::Entered)) => return,
             Ok(Heard::Closed) | Err(_) => {
                 let _ = recorder.send(&Order::Started { pid: self.pid, start_ns: wall_ns() });
             }
