@@ -5,7 +5,6 @@ use std::ffi::OsString;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
@@ -45,7 +44,6 @@ pub struct Recording {
     connections: Vec<Connection>,
     serving: usize,
     ended: Arc<Ended>,
-    left_out: Arc<AtomicU32>,
     gave_up: bool,
 }
 
@@ -61,19 +59,13 @@ struct Connection {
 struct Server {
     passthrough: Passthrough,
     collected: collect::Connection,
-    left_out: Arc<AtomicU32>,
 }
 
 impl wire::Serve for Server {
     fn serve(&self, request: &Request<'_>, reply: &mut ReplyBuffer) -> Answer {
         let mut facts = Facts::default();
         let answer = self.passthrough.serve(request, reply, &mut facts);
-        // 0 are the kernel's own requests.
-        if request.tid != 0 && request.tid == self.left_out.load(Ordering::Relaxed) {
-            self.collected.own(request, &facts, &answer);
-        } else {
-            self.collected.served(request, &facts, &answer, reply);
-        }
+        self.collected.served(request, &facts, &answer, reply);
         answer
     }
 }
@@ -87,7 +79,8 @@ struct Ended {
 impl Ended {
     fn new() -> std::io::Result<Ended> {
         // SAFETY: eventfd touches no memory; the result is checked before it is owned.
-        let event = unsafe { OwnedFd::from_raw_fd(sys::check(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?) };
+        let event =
+            unsafe { OwnedFd::from_raw_fd(sys::check(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?) };
         Ok(Ended { event, ends: Mutex::default() })
     }
 
@@ -113,14 +106,13 @@ impl Recording {
         let processes = Arc::new(Processes::new());
         let points: Vec<PathBuf> = settings.traced.iter().map(|traced| traced.mount_point.clone()).collect();
         let collector = Collector::start(queue.clone(), trace, processes.clone(), &points).map_err(untraceable)?;
-        let left_out = Arc::new(AtomicU32::new(0));
         let connections = settings.traced.into_iter().enumerate().map(|(number, traced)| {
             let collected = collect::Connection::new(queue.clone(), processes.clone(), number as u8);
-            Connection::prepare(traced, settings.exact, collected, left_out.clone())
+            Connection::prepare(traced, settings.exact, collected)
         });
         let connections = connections.collect::<Result<Vec<Connection>, Error>>()?;
         let ended = Ended::new().map_err(|cause| Error::system("cannot start serving", "eventfd", cause))?;
-        Ok(Recording { collector: Some(collector), connections, serving: 0, ended: Arc::new(ended), left_out, gave_up: false })
+        Ok(Recording { collector: Some(collector), connections, serving: 0, ended: Arc::new(ended), gave_up: false })
     }
 
     /// `devs`: st_dev of each mount, in order.
@@ -146,11 +138,6 @@ impl Recording {
 
     pub fn is_serving(&self) -> bool {
         self.serving > 0
-    }
-
-    /// This thread's requests are our own preparations: they are no events. 0: all are the program's.
-    pub fn leave_out(&self, tid: u32) {
-        self.left_out.store(tid, Ordering::Relaxed);
     }
 
     /// Nobody will ever use what was prepared.
@@ -220,12 +207,7 @@ impl Recording {
 }
 
 impl Connection {
-    fn prepare(
-        traced: Traced,
-        exact: bool,
-        collected: collect::Connection,
-        left_out: Arc<AtomicU32>,
-    ) -> Result<Connection, Error> {
+    fn prepare(traced: Traced, exact: bool, collected: collect::Connection) -> Result<Connection, Error> {
         let Traced { device, source, mount_point, .. } = traced;
         let failed = |cause| Error::system("cannot serve", source.path.to_string_lossy(), cause);
         let device = Arc::new(Device::from_fd(device).map_err(failed)?);
@@ -234,9 +216,10 @@ impl Connection {
         let over_source = mount_point == source.path && !traced.is_private;
         let options = passthrough::Options { exact, over_source, way: None };
         let gone = collected.clone();
-        let passthrough = Passthrough::new(source.fd, options, Box::new(move |node| gone.gone(node))).map_err(failed)?;
+        let passthrough =
+            Passthrough::new(source.fd, options, Box::new(move |node| gone.gone(node))).map_err(failed)?;
         passthrough.set_notify(device.clone()).map_err(failed)?;
-        let server = Arc::new(Server { passthrough, collected, left_out });
+        let server = Arc::new(Server { passthrough, collected });
         Ok(Connection { device, server, posix_acl, _guard: source.guard })
     }
 
@@ -274,13 +257,21 @@ fn mount(connection: u32, traced: &Traced) -> trace::Mount {
 
 fn note(note: &Note) -> trace::Note {
     let as_text = |path: &Option<PathBuf>| path.as_deref().map(text);
-    trace::Note { kind: note.kind.into(), text: note.text.clone(), path: as_text(&note.path), target: as_text(&note.target) }
+    trace::Note {
+        kind: note.kind.into(),
+        text: note.text.clone(),
+        path: as_text(&note.path),
+        target: as_text(&note.target),
+    }
 }
 
 /// What is known of a command before it runs.
 pub fn command(arguments: &[OsString], cwd: &Path) -> trace::Command {
     trace::Command {
-        argv: mask_arguments(arguments.iter().map(|argument| argument.as_bytes())).iter().map(|it| escape(it)).collect(),
+        argv: mask_arguments(arguments.iter().map(|argument| argument.as_bytes()))
+            .iter()
+            .map(|it| escape(it))
+            .collect(),
         cwd: text(cwd),
         uid: sys::effective_ids().0,
         ..trace::Command::default()
@@ -301,5 +292,6 @@ pub fn complete(command: &mut trace::Command, facts: run::Facts) {
         .map(|file| trace::OpenElsewhere { path: file.path, directory: file.directory, samples: file.samples })
         .collect();
     let remaining = facts.remaining.into_iter();
-    command.remaining = remaining.map(|process| trace::Remaining { pid: process.pid as u32, comm: process.comm }).collect();
+    command.remaining =
+        remaining.map(|process| trace::Remaining { pid: process.pid as u32, comm: process.comm }).collect();
 }

@@ -6,7 +6,6 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::channel::{self, Channel, Heard};
 use super::command::{self, Overlay, Start};
 use super::hidden::HiddenPlace;
 use super::members::{self, Members};
@@ -15,6 +14,7 @@ use super::recorder::{self, Seat};
 use super::sampler::Sampler;
 use super::signals::{Arrived, Before, Signals};
 use super::words::{Facts, Go, Order, Progress, Remaining, Report, Step};
+use crate::channel::{self, Channel, Heard};
 use crate::cli::RunOptions;
 use crate::error::Error;
 use crate::mount::mountinfo::Mount;
@@ -44,7 +44,8 @@ pub fn run(options: RunOptions) -> Result<Ending, Error> {
     for note in &plan.notes {
         say(&note.text);
     }
-    let (signals, before) = Signals::take_over().map_err(|cause| Error::system("cannot take signals", "signalfd", cause))?;
+    let (signals, before) =
+        Signals::take_over().map_err(|cause| Error::system("cannot take signals", "signalfd", cause))?;
     let mut cover = Cover::make(&mut plan)?;
     let seats = cover.seats(&mut plan)?;
     let (recorder, recorder_pid) = start_recorder(&plan, seats, cover.hidden.as_ref())?;
@@ -83,7 +84,8 @@ impl Cover {
             let overlay = match plan.way {
                 Way::Root => {
                     let device = fuse::open_device()?;
-                    let for_mount = device.try_clone().map_err(|cause| Error::system("cannot copy", "/dev/fuse", cause))?;
+                    let for_mount =
+                        device.try_clone().map_err(|cause| Error::system("cannot copy", "/dev/fuse", cause))?;
                     cover.devices.push(device);
                     Overlay::Device { device: for_mount, flags: source.flags, nested: source.nested.clone() }
                 }
@@ -182,8 +184,9 @@ impl Launcher {
         cover.hidden = None;
         let members = Members::of(pid, self.plan.way != Way::InPlace);
         let sampler = Sampler::new(&mounts);
+        // If it has died, that is learnt from its end.
+        let _ = child.send(&Go::Now);
         let mut running = Running { pid, child: Some(child), failure: None, members, sampler };
-        self.let_go(&mut running);
         let ending = self.wait_for_end(&mut running);
         let moved = members::moved_by_children().zip(moved_before).map(|(now, before)| now.minus(before));
         self.finish(ending, &running, moved);
@@ -238,39 +241,11 @@ impl Launcher {
                 seen.collect::<Result<_, _>>().map_err(end_it)
             }
             Heard::Message(Progress::Failed { what, place, errno }) => Err(failure(what, place, errno)),
-            _ => Err(end_it(Error::MountRefused {
+            Heard::Nothing | Heard::Closed => Err(end_it(Error::MountRefused {
                 target: directories[0].clone(),
                 cause: "the process that was to make the view did not answer".into(),
             })),
         }
-    }
-
-    /// From the view to exec. What it takes to enter is ours; from exec on everything is the command's, and recorded.
-    fn let_go(&mut self, running: &mut Running) {
-        let Some(child) = &mut running.child else { return };
-        self.order(&Order::Prepare { tid: running.pid });
-        // If it has died, that is learnt from its end.
-        let _ = child.send(&Go::Enter);
-        match child.hear(Some(sys::deadline_in(VIEW_START))) {
-            Ok(Heard::Message(Progress::Entered)) => {}
-            Ok(Heard::Message(Progress::Failed { what, place, errno })) => {
-                running.failure = Some(failure(what, place, errno));
-                running.child = None;
-                return;
-            }
-            _ => {
-                running.failure = Some(Error::RecorderSilent { pid: self.recorder_pid, seconds: VIEW_START.as_secs() });
-                // SAFETY: our own child, not yet reaped.
-                unsafe { libc::kill(running.pid, libc::SIGKILL) };
-                return;
-            }
-        }
-        self.order(&Order::Record);
-        match self.recorder.hear(Some(sys::deadline_in(VIEW_START))) {
-            Ok(Heard::Message(Report::Recording)) => {}
-            other => self.note_end(other),
-        }
-        let _ = child.send(&Go::Exec);
     }
 
     fn order(&mut self, order: &Order) {
@@ -326,12 +301,7 @@ impl Launcher {
 
     /// While the command runs, the recorder has nothing to say: whatever comes is its end.
     fn hear_recorder(&mut self) {
-        let heard = self.recorder.hear_now();
-        self.note_end(heard);
-    }
-
-    fn note_end(&mut self, heard: io::Result<Heard<Report>>) {
-        match heard {
+        match self.recorder.hear_now() {
             Ok(Heard::Nothing) => {}
             Ok(Heard::Message(Report::Closed { reason })) => {
                 self.recorder_gone = true;
@@ -378,8 +348,13 @@ impl Launcher {
                 say("the trace's disk is slow: not everything is written yet; the recorder goes on with it");
             }
             Ok(Heard::Message(Report::Closed { .. })) => return,
-            Ok(Heard::Nothing) => return say(&format!("the recorder (process {}) does not answer; the trace may be incomplete", self.recorder_pid)),
-            other => return self.note_end(other),
+            Ok(Heard::Nothing) => {
+                return say(&format!(
+                    "the recorder (process {}) does not answer; the trace may be incomplete",
+                    self.recorder_pid
+                ));
+            }
+            _ => return self.hear_recorder(),
         }
         if remaining.is_empty() {
             let closed = self.recorder.hear(Some(sys::deadline_in(CLOSE)));
@@ -396,8 +371,10 @@ impl Running {
         let Some(child) = &mut self.child else { return };
         match child.hear_now() {
             Ok(Heard::Nothing) => return,
-            Ok(Heard::Message(Progress::Failed { what, place, errno })) => self.failure = Some(failure(what, place, errno)),
-            Ok(Heard::Message(Progress::Mounted | Progress::Entered)) => return,
+            Ok(Heard::Message(Progress::Failed { what, place, errno })) => {
+                self.failure = Some(failure(what, place, errno))
+            }
+            Ok(Heard::Message(Progress::Mounted)) => return,
             Ok(Heard::Closed) | Err(_) => {
                 let _ = recorder.send(&Order::Started { pid: self.pid, start_ns: wall_ns() });
             }

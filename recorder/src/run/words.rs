@@ -9,10 +9,6 @@ use serde::{Deserialize, Serialize};
 pub enum Order {
     /// The mounts are made (st_dev of each, in order): answer requests.
     Serve { devs: Vec<u64> },
-    /// This thread's requests are our own preparations, until `Record`. Answered by `Recording`.
-    Prepare { tid: i32 },
-    /// The next requests are the command's.
-    Record,
     /// The command runs.
     Started { pid: i32, start_ns: i64 },
     /// The command has ended: put everything on disk and say `Flushed`.
@@ -22,13 +18,21 @@ pub enum Order {
 /// Recorder to launcher.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Report {
-    Ready { pid: i32 },
-    Recording,
-    Failed { message: String, next: String },
+    Ready {
+        pid: i32,
+    },
+    Failed {
+        message: String,
+        next: String,
+    },
     /// `complete`: everything up to now is on disk.
-    Flushed { complete: bool },
+    Flushed {
+        complete: bool,
+    },
     /// The trace is closed; the process ends now.
-    Closed { reason: String },
+    Closed {
+        reason: String,
+    },
 }
 
 /// What the launcher found out about the command and its descendants.
@@ -62,16 +66,13 @@ pub struct Remaining {
 /// Launcher to the process that becomes the command.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Go {
-    /// Into the view.
-    Enter,
-    Exec,
+    Now,
 }
 
 /// The process that becomes the command to the launcher. That it has become it is told by the channel's end.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Progress {
     Mounted,
-    Entered,
     Failed { what: Step, place: PathBuf, errno: i32 },
 }
 
