@@ -71,6 +71,7 @@ bench: compile ## Measure beside native, strace and LoggedFS; writes bench/resul
 
 wheel: $(VENV)/.packages ## Build dist/glassfs-*.whl: package, entry point and recorder
 	@tools/deps.sh build
+	@rm -rf build dist
 	@$(PYTHON) -m pip wheel --quiet --no-build-isolation --no-deps --wheel-dir dist .
 	@ls dist/*.whl
 
