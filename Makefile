@@ -61,6 +61,11 @@ test-all: compile failpoints ## make test, and what takes too long for it
 lint: $(VENV)/.packages ## Formatting, clippy, ruff, mypy, and who may import whom
 	@tools/lint.sh
 
+format: $(VENV)/.packages ## Format Rust and Python, and repair what ruff can
+	@cargo fmt --all
+	@$(VENV)/bin/ruff check --quiet --fix-only .
+	@$(VENV)/bin/ruff format --quiet .
+
 posix: compile ## pjdfstest behind the mount, as root; PLANE=daemon
 	@tools/deps.sh mount test
 	@$(PYTHON) tests/posix/run_posix.py --plane $(PLANE)
@@ -104,4 +109,4 @@ recorder: $(VENV)/.installed
 failpoints: compile
 	@tools/build.sh failpoints
 
-.PHONY: help demo compile run all end rocks psql test check test-all lint posix bench wheel deps clean recorder failpoints
+.PHONY: help demo compile run all end rocks psql test check test-all lint format posix bench wheel deps clean recorder failpoints

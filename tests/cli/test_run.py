@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -33,7 +33,7 @@ def started(home: Path, cwd: Path, *arguments: str, **options) -> Iterator[subpr
     try:
         yield process
     finally:
-        if process.poll() is None:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
@@ -132,6 +132,16 @@ def test_a_signal_for_glassfs_alone_is_passed_on_to_the_command(home, tree, numb
         process.send_signal(number)
         out, _ = process.communicate(timeout=DEADLINE_S)
     assert (process.returncode, out) == (6, "got it\n")
+
+
+def test_a_killed_launcher_is_told_as_our_failure(home, tree):
+    with started(home, tree, "sh", "-c", "touch ready; exec sleep 60") as process:
+        until((tree / "ready").exists, "the command runs")
+        (launcher,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(launcher), signal.SIGKILL)
+        _, err = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 125
+    assert "the launcher was killed by SIGKILL" in err
 
 
 def test_an_ignored_hangup_stays_ignored(home, tree):
