@@ -135,7 +135,7 @@ def test_a_signal_for_glassfs_alone_is_passed_on_to_the_command(home, tree, numb
 
 
 def test_a_killed_launcher_is_told_as_our_failure(home, tree):
-    with started(home, tree, "sh", "-c", "touch ready; exec sleep 60") as process:
+    with started(home, tree, "sh", "-c", "touch ready; exec sleep 60 >/dev/null 2>&1") as process:
         until((tree / "ready").exists, "the command runs")
         (launcher,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         os.kill(int(launcher), signal.SIGKILL)
