@@ -88,7 +88,12 @@ def test_a_bug_is_one_line_and_its_details_are_in_a_file(glassfs, home):
     (details,) = home.glob("glassfs-bug-*.txt")
     assert str(details) in answer.err
     assert "Traceback" in details.read_text()
-    assert "Traceback" in glassfs("mount", "/nowhere", env={"GLASSFS_RECORDER": str(odd), "GLASSFS_DEBUG": "1"}).err
+    assert (
+        "Traceback"
+        in glassfs(
+            "mount", "/nowhere", env={"GLASSFS_RECORDER": str(odd), "GLASSFS_DEBUG": "1", "TMPDIR": str(home)}
+        ).err
+    )
 
 
 @pytest.mark.parametrize(
