@@ -49,21 +49,26 @@ psql: compile ## The real PostgreSQL (initdb, server, pgbench, not as root) on f
 
 test: compile failpoints ## Everything that must hold: Rust and Python tests, mounts, databases (under 30 minutes)
 	@tools/deps.sh mount rocksdb postgresql test
-	@tools/test.sh all
+	@tools/test.sh main
 
 check: compile lint ## Lint, and the tests that need no root and no mount (under 2 minutes once built)
 	@tools/test.sh quick
 
 test-all: compile failpoints ## make test, and what takes too long for it
 	@tools/deps.sh mount rocksdb postgresql test
-	@GLASSFS_TEST_ALL=1 tools/test.sh all
+	@tools/test.sh all
 
 lint: $(VENV)/.packages ## Formatting, clippy, ruff, mypy, and who may import whom
 	@tools/lint.sh
 
+format: $(VENV)/.packages ## Format Rust and Python, and repair what ruff can
+	@cargo fmt --all
+	@$(VENV)/bin/ruff check --quiet --fix-only .
+	@$(VENV)/bin/ruff format --quiet .
+
 posix: compile ## pjdfstest behind the mount, as root; PLANE=daemon
 	@tools/deps.sh mount test
-	@tools/posix.sh $(PLANE)
+	@$(PYTHON) tests/posix/run_posix.py --plane $(PLANE)
 
 bench: compile ## Measure beside native, strace and LoggedFS; writes bench/results/latest.json (under 25 minutes)
 	@tools/deps.sh mount rocksdb postgresql bench
@@ -71,6 +76,7 @@ bench: compile ## Measure beside native, strace and LoggedFS; writes bench/resul
 
 wheel: $(VENV)/.packages ## Build dist/glassfs-*.whl: package, entry point and recorder
 	@tools/deps.sh build
+	@rm -rf build dist
 	@$(PYTHON) -m pip wheel --quiet --no-build-isolation --no-deps --wheel-dir dist .
 	@ls dist/*.whl
 
@@ -103,4 +109,4 @@ recorder: $(VENV)/.installed
 failpoints: compile
 	@tools/build.sh failpoints
 
-.PHONY: help demo compile run all end rocks psql test check test-all lint posix bench wheel deps clean recorder failpoints
+.PHONY: help demo compile run all end rocks psql test check test-all lint format posix bench wheel deps clean recorder failpoints

@@ -10,9 +10,14 @@ put() {
     cmp -s target/release/glassfs-recorder "$1" || install -m 755 target/release/glassfs-recorder "$1"
 }
 
+# The first build takes minutes and shows what it is at.
+quiet=--quiet
+[ -e target/release/glassfs-recorder ] || quiet=
+
 case $1 in
 recorder)
-    cargo build --release --locked --quiet
+    # shellcheck disable=SC2086 # nothing, or one word
+    cargo build --release --locked $quiet
     put $bin/glassfs-recorder
     ;;
 failpoints)

@@ -14,7 +14,7 @@ tools/deps.sh build mount rocksdb postgresql
 echo "nothing is missing"
 
 step 2 "build (the first time takes some minutes)"
-make compile
+make -s compile
 "$root/.venv/bin/glassfs" version
 
 scratch=$(mktemp -d /var/tmp/glassfs-demo.XXXXXX)
@@ -26,7 +26,9 @@ chmod 755 "$scratch"
 cd "$scratch"
 
 step 3 "RocksDB: db_bench fills and reads 200,000 keys"
-"$root/.venv/bin/glassfs" run -- db_bench --db=./db --benchmarks=fillrandom,readrandom --num=200000
+# Small buffers, so that the reads reach files.
+"$root/.venv/bin/glassfs" run -- db_bench --db=./db --benchmarks=fillrandom,readrandom --num=200000 \
+    --write_buffer_size=4194304 --cache_size=1048576
 
 step 4 "PostgreSQL: initdb, a server, pgbench for 10 s"
 "$root/.venv/bin/glassfs" run -- "$root/tools/pg_session.sh" ./pg 10

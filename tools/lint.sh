@@ -12,8 +12,8 @@ step() {
 }
 step "cargo fmt" cargo fmt --all --check
 step "clippy" cargo clippy --release --locked --quiet --all-targets --features failpoints -- -D warnings
-step "ruff" $bin/ruff check --quiet .
-step "ruff format" $bin/ruff format --check --quiet .
+step "ruff" $bin/ruff check --quiet --output-format concise .
+step "ruff format" $bin/ruff format --check --quiet --output-format concise .
 step "mypy" $bin/mypy --no-error-summary
 step "imports" $bin/lint-imports --no-logo
 [ -z "$failed" ] || { echo "lint: failed:$failed" >&2 && exit 1; }

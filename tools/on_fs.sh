@@ -10,12 +10,15 @@ ours=no
 
 finish() {
     if [ $ours = yes ] && tools/fs.sh is-mounted; then $glassfs umount fs; fi
-    rm -rf "fs_data/$name"
+    # Where others use the mount too, through it: it would not know of a removal behind it.
+    if tools/fs.sh is-mounted; then rm -rf "fs/$name"; else rm -rf "fs_data/$name"; fi
     [ -z "$reach" ] || rmdir "$reach/fs" "$reach"
 }
 
 rocks() {
-    db_bench --db="$PWD/fs/$name" --benchmarks=fillrandom,readrandom --num=200000
+    # Small buffers, so that the reads reach files.
+    db_bench --db="$PWD/fs/$name" --benchmarks=fillrandom,readrandom --num=200000 \
+        --write_buffer_size=4194304 --cache_size=1048576
 }
 
 # The server is not root's: where it could not get to fs (a clone below /root), it gets a way of its own.
@@ -39,6 +42,7 @@ else
     ours=yes
 fi
 name=$what.$$
+trace=$(basename "$trace")
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM

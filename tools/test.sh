@@ -1,18 +1,23 @@
 #!/bin/sh
-# test.sh all|quick: the Rust and the Python tests, both always; ends with pytest's own last line.
+# test.sh main|all|quick: the Rust and the Python tests, both always; ends with pytest's own last line.
+# main: all but what is marked slow. quick: what needs no root and no mount.
 set -u
 cd "$(dirname "$0")/.." || exit
-failed=0
+
 case $1 in
-all)
-    cargo test --release --locked --features failpoints || failed=1
-    # cargo has left the build with failpoints in target/release.
-    tools/build.sh recorder || failed=1
-    .venv/bin/python -m pytest || failed=1
-    ;;
-quick)
-    cargo test --release --locked --lib --features failpoints || failed=1
-    .venv/bin/python -m pytest -q -m "not mount and not root and not slow" || failed=1
-    ;;
+main) chosen="not slow" ;;
+all) chosen="" ;;
+quick) chosen="not mount and not root and not slow" ;;
+*) echo "test.sh: main, all or quick" >&2 && exit 2 ;;
 esac
-exit $failed
+
+failed=""
+if [ "$1" = quick ]; then
+    cargo test --release --locked --quiet --features failpoints --lib || failed=" cargo"
+else
+    cargo test --release --locked --features failpoints || failed=" cargo"
+fi
+# The build with failpoints is in target/release now; the plain one again.
+tools/build.sh recorder || failed="$failed build"
+.venv/bin/python -m pytest -m "$chosen" || failed="$failed pytest"
+[ -z "$failed" ] || { echo "test: failed:$failed" >&2 && exit 1; }

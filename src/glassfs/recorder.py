@@ -23,7 +23,8 @@ from glassfs.errors import AlreadySaid, BadUsage, EnvironmentProblem
 BINARY = "glassfs-recorder"
 
 # Its own failures, as `env` and `timeout` number them; anything else that `run` returns is the command's.
-USAGE, ENVIRONMENT, RUN_FAILED, NOT_EXECUTABLE, NOT_FOUND = 2, 3, 125, 126, 127
+USAGE, ENVIRONMENT = 2, 3
+OWN_FAILURES = RUN_FAILED, NOT_EXECUTABLE, NOT_FOUND = 125, 126, 127
 
 # What the terminal sends to the whole foreground group: the command decides, we wait for it.
 FROM_TERMINAL = (signal.SIGINT, signal.SIGQUIT)
@@ -93,6 +94,9 @@ def run(command: Sequence[str], *, trace: Path, directories: Sequence[Path] = ()
     for directory in directories:
         arguments += ["-d", str(directory)]
     arguments += ["--exact"] * exact + ["--", *command]
+    # glibc's posix_spawn leaves two signals ignored in what it starts, and the command would inherit that. The switch
+    # is a documented one.
+    subprocess._USE_POSIX_SPAWN = False  # type: ignore[misc]
     with signals_are_the_commands():
         process = subprocess.Popen(arguments, close_fds=False, env=inherited_environment())
         code = wait(process)

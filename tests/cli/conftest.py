@@ -1,48 +1,16 @@
-"""The command line as a person meets it: a subprocess, its words, its exit status."""
+"""Fixtures: `glassfs` as a subprocess, and the stored texts."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from cli_kit import DEADLINE_S, GLASSFS, Answer, Run, environment
 
-GLASSFS = Path(sys.executable).parent / "glassfs"
 TEXTS = Path(__file__).parent / "texts"
-
-# Long enough for a loaded machine, short enough to see that something hangs.
-DEADLINE_S = 60
-
-
-@dataclass(frozen=True)
-class Answer:
-    status: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Answer]
-
-
-def environment(home: Path, extra: Mapping[str, str | None] = {}) -> dict[str, str]:
-    """Ours, without what would change the words, and with a home of its own."""
-    away = (
-        "NO_COLOR",
-        "FORCE_COLOR",
-        "CLICOLOR",
-        "CLICOLOR_FORCE",
-        "XDG_STATE_HOME",
-        "GLASSFS_RECORDER",
-        "GLASSFS_DEBUG",
-    )
-    told = {name: value for name, value in os.environ.items() if name not in away}
-    told |= {"HOME": str(home), "COLUMNS": "100", "TERM": "xterm", "LC_ALL": "C.UTF-8"}
-    told |= {name: value for name, value in extra.items() if value is not None}
-    return {name: value for name, value in told.items() if extra.get(name, "") is not None}
 
 
 @pytest.fixture

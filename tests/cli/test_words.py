@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
+from cli_kit import GLASSFS, environment
 
+NO_RECORDER = {"GLASSFS_RECORDER": "/nowhere/recorder"}
 VERBS = ["run", "mount", "umount", "report", "calls", "sql", "traces", "doctor", "version"]
 
 
@@ -53,37 +57,48 @@ def test_version_names_all_three_parts(glassfs):
 
 
 def test_version_works_without_a_recorder(glassfs):
-    answer = glassfs("version", "--json", env={"GLASSFS_RECORDER": "/nowhere/recorder"})
+    answer = glassfs("version", "--json", env=NO_RECORDER)
     assert answer.status == 0
     assert json.loads(answer.out)["recorder"] is None
 
 
 def test_a_missing_recorder_is_named_with_the_next_step(glassfs, same_text):
-    answer = glassfs("run", "--", "true", env={"GLASSFS_RECORDER": "/nowhere/recorder"})
+    answer = glassfs("run", "--", "true", env=NO_RECORDER)
     assert answer.status == 125
     same_text("no-recorder", answer.err)
 
 
-def test_a_bug_is_one_line_and_its_details_are_in_a_file(glassfs, tmp_path):
-    # A state directory that is a loop of symlinks is nothing that anybody thought of.
-    answer = glassfs("version", env={"GLASSFS_RECORDER": "bad\x01name", "TMPDIR": str(tmp_path)})
-    assert "Traceback" not in answer.err
-
-
 def test_output_to_nobody_ends_by_sigpipe(home):
-    from conftest import GLASSFS, environment
-
     read_end, write_end = os.pipe()
     os.close(read_end)
-    import subprocess
-
     done = subprocess.run([GLASSFS, "version"], stdout=write_end, stderr=subprocess.PIPE, env=environment(home))
     os.close(write_end)
-    assert (done.returncode, done.stderr) == (-13, b"")
+    assert (done.returncode, done.stderr) == (-signal.SIGPIPE, b"")
+
+
+def test_a_bug_is_one_line_and_its_details_are_in_a_file(glassfs, home):
+    # A recorder that answers what no recorder would: JSON, but no object.
+    odd = home / "odd"
+    odd.write_text("#!/bin/sh\necho '[]'\n")
+    odd.chmod(0o755)
+    answer = glassfs("mount", "/nowhere", env={"GLASSFS_RECORDER": str(odd), "TMPDIR": str(home)})
+    assert answer.status == 70
+    assert answer.err.startswith("glassfs: this is a bug in glassfs (TypeError: ")
+    assert answer.err.count("\n") == 1
+    (details,) = home.glob("glassfs-bug-*.txt")
+    assert str(details) in answer.err
+    assert "Traceback" in details.read_text()
+    assert (
+        "Traceback"
+        in glassfs(
+            "mount", "/nowhere", env={"GLASSFS_RECORDER": str(odd), "GLASSFS_DEBUG": "1", "TMPDIR": str(home)}
+        ).err
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "env", "colored"),
+    # `doctor` without a recorder is quick, and has something to colour.
     [
         ([], {}, False),
         (["--color", "always"], {}, True),
@@ -96,11 +111,11 @@ def test_output_to_nobody_ends_by_sigpipe(home):
     ],
 )
 def test_color_is_decided_by_the_option_then_the_environment(glassfs, arguments, env, colored):
-    assert ("\x1b[" in glassfs("doctor", *arguments, env=env).out) is colored
+    assert ("\x1b[" in glassfs("doctor", *arguments, env=env | NO_RECORDER).out) is colored
 
 
 def test_a_color_option_may_stand_before_the_verb(glassfs):
-    assert "\x1b[" in glassfs("--color", "always", "doctor").out
+    assert "\x1b[" in glassfs("--color", "always", "doctor", env=NO_RECORDER).out
 
 
 def test_the_package_and_the_recorder_have_one_version():

@@ -49,7 +49,7 @@ def all_of_them() -> list[Check]:
 
 
 def guarded(check: Callable[..., Check], *facts: Facts) -> Check:
-    """A check that cannot be made is a warning, not a failure."""
+    """A check that cannot be made is a warning, not a failure. Its id is its function's name."""
     try:
         return check(*facts)
     except (OSError, LookupError, TypeError, GlassfsError) as problem:
@@ -67,7 +67,7 @@ def recording() -> list[Check]:
         facts = recorder.probe()
     except GlassfsError as problem:
         return [first, Check("probe", "warn", f"the recorder could not look around: {problem.what}")]
-    found = [guarded(check, facts) for check in (kernel, fuse_device, way, fusermount3, descriptors)]
+    found = [guarded(check, facts) for check in (kernel, fuse_device, view, fusermount3, descriptors)]
     if any(check.status == "fail" for check in found):
         return [first, *found, Check("call-cost", "warn", "not measured: tracing does not work here yet")]
     return [first, *found, guarded(call_cost)]
@@ -104,9 +104,11 @@ def fuse_device(facts: Facts) -> Check:
     )
 
 
-def way(facts: Facts) -> Check:
+def view(facts: Facts) -> Check:
     """How `run` lays its view over a directory."""
     how = facts["way"]
+    if not facts["fuse_device"]["works"]:
+        return Check("view", "warn", "could not be found out without /dev/fuse")
     if how == "none":
         if facts["uid"] == 0:
             return Check("view", "fail", "this root may not mount", "in a container: --cap-add SYS_ADMIN")

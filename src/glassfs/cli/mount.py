@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 import click
@@ -35,7 +36,7 @@ def mount(
         names = {"mount_point": mounted.mount_point, "source": mounted.source, "trace": mounted.trace}
         answer_json({"pid": mounted.pid, **{name: str(path) for name, path in names.items()}})
         return
-    at = shown(mounted.mount_point)
-    over = "over itself" if mounted.source == mounted.mount_point else f"shows {shown(mounted.source)}"
-    talk(f"{at} is mounted ({over}), every request is traced    trace @last, {shown(mounted.trace)}")
-    talk(f"next: glassfs calls @last -f   glassfs report @last   glassfs umount {at}")
+    at, trace = shown(mounted.mount_point), shown(mounted.trace)
+    over = "over itself" if mounted.source == mounted.mount_point else f"and shows {shown(mounted.source)}"
+    talk(f"{at} is mounted {over}; every request there is traced\n  trace @last, {trace}")
+    print(f"next: glassfs calls @last -f  glassfs report @last  glassfs umount {at}", file=sys.stderr)

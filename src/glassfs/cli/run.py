@@ -58,12 +58,15 @@ def run(
     except GlassfsError as problem:
         raise RunFailed(problem.what, where=problem.where, next_step=problem.next_step) from problem
     # From here on the status is the command's: nothing that goes wrong in telling about it may change that.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
     try:
         say_what_it_did(where.trace, ended, quiet=quiet, as_json=as_json)
     except RunFailed:
         raise
     except GlassfsError as problem:
         talk(f"the command has ended, but of its trace: {problem}")
+    except BrokenPipeError:
+        pass
     except Exception as error:
         failures.say_bug(error)
     if ended.signal is not None:
@@ -75,30 +78,30 @@ def say_what_it_did(folder: Path, ended: recorder.Ended, *, quiet: bool, as_json
     """The summary; or, where the recorder's end came before the command's, what became of both."""
     trace = Trace(folder) if (folder / "trace.json").exists() else None
     command = trace.about.command if trace else None
-    if trace and command and command.end_ns is not None:
-        if as_json or not quiet:
-            summarize(trace, as_json=as_json)
-    elif ended.signal is not None:
-        raise RunFailed(
-            f"the launcher was killed by {signal.Signals(ended.signal).name}; the command may still run",
-            where=shown(folder),
-            next_step="The trace holds what was seen until then: glassfs report @last",
-        )
-    # Else it failed before the command ran, and has said why.
+    if command is None or command.end_ns is None:
+        if ended.signal is not None:
+            raise RunFailed(
+                f"the launcher was killed by {signal.Signals(ended.signal).name}; the command may still run",
+                where=shown(folder),
+                next_step="The trace holds what was seen until then: glassfs report @last",
+            )
+        if ended.status in recorder.OWN_FAILURES:
+            # It failed before the command ran, and has said why.
+            return
+    if trace and (as_json or not quiet):
+        summarize(trace, as_json=as_json)
 
 
 def summarize(trace: Trace, *, as_json: bool) -> None:
     # Imported now: a database engine is no part of starting a command.
-    from glassfs.query import Reader
-    from glassfs.report import render_summary
-    from glassfs.report.text import Paint
+    if as_json:
+        from glassfs.query import Reader
 
-    with Reader(trace) as reader:
-        if as_json:
+        with Reader(trace) as reader:
             answer_json({"trace": str(trace.path), **asdict(reader.summary()), "warnings": reader.warnings})
-            return
-        word = "@last" if trace.path.parent in state_directories() else str(trace.path)
-        text = render_summary(reader, word=word, paint=Paint(wants_color(sys.stderr)), width=width_of(sys.stderr))
-        for warning in reader.warnings:
-            talk(f"warning: {shown(warning)}")
+        return
+    from glassfs.report import render_summary
+
+    word = "@last" if trace.path.parent in state_directories() else shown(trace.path)
+    text = render_summary(trace, word=word, color=wants_color(sys.stderr), width=width_of(sys.stderr))
     print(text, file=sys.stderr, flush=True)

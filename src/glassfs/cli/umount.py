@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from glassfs import recorder
-from glassfs.cli.screen import answer_json, color_option, json_option, shown, talk
+from glassfs.cli.screen import answer_json, color_option, json_option
 
 
 @click.command()
@@ -19,5 +19,3 @@ def umount(mount_point: Path, as_json: bool) -> None:
     recorder.umount(mount_point)
     if as_json:
         answer_json({"mount_point": str(mount_point), "mounted": False})
-    else:
-        talk(f"{shown(mount_point)} is unmounted, its trace is closed")
