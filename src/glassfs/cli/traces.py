@@ -55,11 +55,11 @@ def _list(as_json: bool) -> None:
         Column("", 4, right=False),
         Column("name", 22, right=False),
         Column("when", 12, right=False),
-        Column("command", 0, right=False),
-        Column("requests", 12),
-        Column("lost", 6),
-        Column("size", 7),
+        Column("requests", 11),
+        Column("lost", 5),
+        Column("size", 6),
         Column("state", 10, right=False),
+        Column("command", 0, right=False, keeps_end=False),
     ]
     click.echo(table(columns, [_cells(row) for row in rows], paint=paint(), width=width(), indent=0), color=True)
     warn(f"{row.name}: {row.problem}" for row in rows if row.problem)
@@ -70,11 +70,11 @@ def _cells(row: TraceRow) -> list[str]:
         f"@{row.number}",
         safe(row.name),
         NOTHING if row.start_ns is None else _when(row.start_ns),
-        safe(row.command or ""),
         NOTHING if row.count is None else count(row.count),
         NOTHING if row.lost is None else count(row.lost),
         size(row.bytes_on_disk),
         row.state,
+        safe(row.command or ""),
     ]
 
 

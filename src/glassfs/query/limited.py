@@ -27,6 +27,7 @@ class Limited:
         self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
 
     def run(self, ask: Callable[[], Result]) -> Result:
+        self._refuse_when_over()
         outcome: list[tuple[bool, Any]] = []
         thread = threading.Thread(target=_keep_outcome, args=(ask, outcome), name="glassfs-query", daemon=True)
         thread.start()
@@ -47,8 +48,11 @@ class Limited:
             thread.join(WAKE_S)
             if not thread.is_alive():
                 return
-            if self._deadline is not None and time.monotonic() >= self._deadline:
-                raise QueryTimeout(f"the query was stopped after {self._timeout_s:g} s, its time limit")
+            self._refuse_when_over()
+
+    def _refuse_when_over(self) -> None:
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            raise QueryTimeout(f"the query was stopped after {self._timeout_s:g} s, its time limit")
 
 
 def _keep_outcome(ask: Callable[[], Any], outcome: list[tuple[bool, Any]]) -> None:

@@ -98,7 +98,8 @@ def _facts(summary: Summary, *, paint: Paint, width: int) -> list[str]:
     if headline.state == "live":
         facts.append("still being recorded: this is what is stored so far")
     if summary.filtered_by:
-        facts.append(f"only {safe(summary.filtered_by)}")
+        whole = f" of {count(summary.losses.seen)}" if summary.losses.seen else ""
+        facts.append(f"only {safe(summary.filtered_by)}: {count(summary.count)}{whole} {headline.noun}")
     if summary.losses.dropped or summary.losses.removed:
         facts += _losses(summary.losses, headline.noun)
     elif summary.stored_count < summary.count:
@@ -192,7 +193,7 @@ def _next(summary: Summary, word: str, width: int) -> str:
         f"glassfs calls {word}{_slow(summary)}",
         f'glassfs sql {word} "select ..."',
     ]
-    return wrapped([f"next: {safe(commands[0])}", *map(safe, commands[1:])], separator="  ", width=width, indent=0)
+    return wrapped([f"next: {safe(commands[0])}", *map(safe, commands[1:])], separator="  ", width=width, indent=0, hang=len("next: "))
 
 
 def _slow(summary: Summary) -> str:

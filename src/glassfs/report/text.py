@@ -96,11 +96,13 @@ PLAIN = Paint()
 
 @dataclass(frozen=True)
 class Column:
-    """`width` counts without the gap before it; 0: what is left of the line."""
+    """`width` counts without the gap before it; 0: what is left of the line. Text that is too long loses its middle,
+    or its end where `keeps_end` is false."""
 
     title: str
     width: int
     right: bool = True
+    keeps_end: bool = True
 
 
 def table(
@@ -125,10 +127,16 @@ def table(
 
 def _line(cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int], indent: int) -> str:
     shown = [
-        padded(cell if column.right else shortened(cell, width), width, right=column.right)
+        padded(cell if column.right else _cut(cell, column, width), width, right=column.right)
         for cell, column, width in zip(cells, columns, widths, strict=True)
     ]
     return (" " * indent + (" " * GAP).join(shown)).rstrip()
+
+
+def _cut(cell: str, column: Column, width: int) -> str:
+    if column.keeps_end or width_of(cell) <= width:
+        return shortened(cell, width)
+    return _leading(cell, width - 1) + ELLIPSIS
 
 
 def apart(left: str, right: str, width: int) -> str:
@@ -137,12 +145,13 @@ def apart(left: str, right: str, width: int) -> str:
     return left + " " * room + right if room >= GAP else f"{left}\n{padded(right, width, right=True)}"
 
 
-def wrapped(parts: Sequence[str], *, separator: str, width: int, indent: int) -> str:
-    """Parts on as few lines as hold them; a part is never broken, only shortened where a whole line is too narrow."""
-    margin = " " * indent
+def wrapped(parts: Sequence[str], *, separator: str, width: int, indent: int, hang: int = 0) -> str:
+    """Parts on as few lines as hold them; a part is never broken, only shortened where a whole line is too narrow.
+    Lines after the first begin `hang` cells further in."""
     lines: list[str] = []
     for part in parts:
-        cut = shortened(part, width - indent)
+        margin = " " * (indent + (hang if lines else 0))
+        cut = shortened(part, width - len(margin))
         joined = f"{lines[-1]}{separator}{cut}" if lines else margin + cut
         if not lines or width_of(joined) <= width:
             lines = [*lines[:-1], joined]
