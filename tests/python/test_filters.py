@@ -25,8 +25,16 @@ S = 10**9
 
 @pytest.mark.parametrize(
     ("text", "ns"),
-    [("10ms", 10_000_000), ("1.5s", 1_500_000_000), ("7d", 7 * 86_400 * S), ("500us", 500_000), ("500µs", 500_000)]
-    + [("3ns", 3), ("2h", 7200 * S), ("5min", 300 * S), ("5m", 300 * S), ("0", 0), (".5s", S // 2), ("1 ms", 10**6)],
+    [
+        *(
+            ("10ms", 10_000_000),
+            ("1.5s", 1_500_000_000),
+            ("7d", 7 * 86_400 * S),
+            ("500us", 500_000),
+            ("500µs", 500_000),
+        ),
+        *(("3ns", 3), ("2h", 7200 * S), ("5min", 300 * S), ("5m", 300 * S), ("0", 0), (".5s", S // 2), ("1 ms", 10**6)),
+    ],
 )
 def test_durations_are_read_with_their_unit(text: str, ns: int):
     assert parse_duration_ns(text) == ns
@@ -206,7 +214,7 @@ def passes(row: dict[str, Any], given_: dict[str, Any]) -> bool:
     """The grammar once more, as plainly as it can be said."""
     tests = {
         "path": lambda glob: any(path_matches(name, glob) for name in (row["path"], row["path2"]) if name),
-        "op": lambda word: row["op"] == word or OPS[row["op"]] == word.removeprefix("class:") and word not in OPS,
+        "op": lambda word: row["op"] == word or (OPS[row["op"]] == word.removeprefix("class:") and word not in OPS),
         "pid": lambda pid: int(pid) in (row["pid"], row["tid"]),
         "comm": lambda glob: row["comm"] is not None and fnmatch.fnmatchcase(row["comm"], glob),
         "errno": lambda word: {"ENOENT": row["errno"] == 2, "13": row["errno"] == 13, "any": row["errno"] != 0}.get(
@@ -215,7 +223,7 @@ def passes(row: dict[str, Any], given_: dict[str, Any]) -> bool:
     }
     for name, test in tests.items():
         wanted, unwanted = parted(given_[name])
-        if wanted and not any(map(test, wanted)) or any(map(test, unwanted)):
+        if (wanted and not any(map(test, wanted))) or any(map(test, unwanted)):
             return False
     shortest = {None: 0, "1ms": 10**6, "25ms": 25 * 10**6}[given_["min_latency"]]
     since = {None: 0, "+5s": 5 * S, "13:03:30": 8 * S}[given_["since"]]

@@ -70,11 +70,11 @@ def test_no_row_comes_twice_and_none_is_missed_across_adds_and_merges(steps: lis
                 recorder.merge(many, delete=what.endswith("delete"))
             elif what == "look":
                 for reader, seen in readers:
-                    seen += looked(reader)
+                    seen.extend(looked(reader))
             else:
                 readers.append((LiveEvents(trace, Filter()), []))
         for reader, seen in readers:
-            seen += looked(reader)
+            seen.extend(looked(reader))
             assert sorted(seen) == sorted(recorder.written)
             assert reader.warnings == []
 

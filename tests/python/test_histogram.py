@@ -29,7 +29,7 @@ def test_a_percentile_is_within_its_bound_of_the_exact_one(durations: list[int],
     told = percentile_ns(histogram(durations), fraction, min_ns=min(durations), max_ns=max(durations))
     assert told is not None
     # Half a nanosecond is the rounding to whole ones.
-    assert abs(told - exact) <= exact * BOUND + 0.5 or exact == 0 and told <= 1
+    assert abs(told - exact) <= exact * BOUND + 0.5 or (exact == 0 and told <= 1)
 
 
 @given(st.lists(DURATIONS, min_size=1, max_size=50))

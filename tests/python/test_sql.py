@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from samples import database_run
 
-from glassfs.errors import QueryError, QueryTimeout
-from glassfs.query import Reader
+from glassfs.errors import EnvironmentProblem, QueryError, QueryTimeout
+from glassfs.query import Reader, database
 from glassfs.query.schema import COLUMNS
 from glassfs.trace import Trace
 
-ENDLESS = "select count(*) from range(100000000000) a, range(100000000000) b where a.range + b.range = -1"
+ENDLESS = "select count(*) from range(1000000) a, range(1000000) b where a.range + b.range = -1"
 
 
 @pytest.fixture(scope="module")
@@ -166,6 +166,13 @@ def test_a_time_limit_ends_endless_rows(folder: Path):
     with pytest.raises(QueryTimeout):
         for _ in Reader(Trace(folder), timeout_s=0.5).statement("select * from range(10000000000000)").rows():
             pass
+
+
+def test_a_query_that_wants_all_memory_is_stopped_with_what_to_do(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(database, "MEMORY_LIMIT_BYTES", 64 << 20)
+    with pytest.raises(EnvironmentProblem, match="more memory") as caught:
+        list(Reader(Trace(folder)).statement("select list(range) from range(100000000)").rows())
+    assert "Narrow it" in str(caught.value)
 
 
 def test_rows_are_streamed_not_held(reader: Reader):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glassfs import places
-from glassfs.cli.reading import FILTERS_HELP, filter_options, paint, trace_argument, wanted, warn
+from glassfs.cli.reading import FILTERS_HELP, ends_quietly, filter_options, paint, trace_argument, wanted, warn
 from glassfs.cli.screen import color_option, json_option, talk
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ POLL_S = 0.1
 @filter_options("--slow")
 @json_option
 @color_option
+@ends_quietly
 def calls(trace: str, follow: bool, limit: int | None, as_json: bool, **filters: Any) -> None:
     """Print a trace call by call, as strace would.
 

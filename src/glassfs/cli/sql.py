@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glassfs import places, units
-from glassfs.cli.reading import LAST, paint, warn
+from glassfs.cli.reading import LAST, ends_quietly, paint, warn
 from glassfs.cli.screen import JSON_SCHEMA, color_option, talk
 from glassfs.errors import BadUsage
 from glassfs.report.text import Column, safe, table, width_of
@@ -35,6 +35,7 @@ CELL_WIDTH = 80
 @click.option("--timeout", metavar="TIME", help="Stop the query after this time: 30s, 5min.")
 @click.option("--check", is_flag=True, help="Read all of the trace first, and leave out what is damaged.")
 @color_option
+@ends_quietly
 def sql(
     arguments: tuple[str, ...],
     form: str,

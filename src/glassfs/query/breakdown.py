@@ -29,8 +29,12 @@ EXAMPLES = 3
 # Ranking by the hash of a path is twice as fast as by the path where there are very many; the second question is by
 # the paths themselves, so a collision can only bring in a candidate too many.
 _TOP_PATHS = """
-    select hash(path) as key from events where path is not null and {where}
-    group by key order by {sort} desc, count(*) desc, key limit {limit}"""
+    select hash(path) as key, ({sort})::bigint as measure from events where path is not null and {where}
+    group by key order by measure desc, count(*) desc, key limit {limit}"""
+
+# Of paths that are equal in what is ranked, this many times the rows asked for are considered, to be told in the order
+# of their names.
+_TIES = 4
 
 _OF_PATHS = """
     select path, {bucket} as bucket, count(*), sum(duration_ns)::bigint, count(*) filter (errno <> 0),
@@ -40,15 +44,17 @@ _OF_PATHS = """
 
 
 def files(asked: Asked, *, sort: str, limit: int) -> tuple[FileRow, ...]:
-    keys = asked.rows(_TOP_PATHS.format(where=asked.where, sort=SORTS[sort], limit=limit), asked.values)
-    if not keys:
+    ranked = asked.rows(_TOP_PATHS.format(where=asked.where, sort=SORTS[sort], limit=limit * _TIES), asked.values)
+    if not ranked:
         return ()
+    least = ranked[:limit][-1][1]
+    keys = [key for place, (key, measure) in enumerate(ranked) if place < limit or measure == least]
     sql = _OF_PATHS.format(
         bucket=BUCKET_SQL,
         read=READ_SQL,
         written=WRITTEN_SQL,
         where=asked.where,
-        keys=", ".join(str(int(key)) + "::ubigint" for (key,) in keys),
+        keys=", ".join(str(int(key)) + "::ubigint" for key in keys),
     )
     parts: dict[str, list[tuple[Any, ...]]] = {}
     for path, *numbers in asked.rows(sql, asked.values):

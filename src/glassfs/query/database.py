@@ -5,6 +5,8 @@ A `Database` is a snapshot of the live set. What cannot be read is left out, cou
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -25,6 +27,9 @@ SNAPSHOT_TRIES = 5
 
 # Rows fetched from DuckDB at a time: enough to be fast, few enough to be stopped at once.
 FETCH_ROWS = 2_000
+
+# What one question may take, and never more than half of the machine's: the program under observation lives there too.
+MEMORY_LIMIT_BYTES = 4 << 30
 
 # DuckDB's lists of files know these; a folder may be called so.
 _GLOB_CHARACTERS = "[*?"
@@ -107,6 +112,7 @@ class Database:
         allowed = dict.fromkeys(name for path in readable for name in (str(path), _escaped(path)))
         connection.execute(f"set allowed_paths = {_literals(list(allowed))}")
         connection.execute("set temp_directory = ''")
+        connection.execute(f"set memory_limit = '{_memory_limit_bytes() // 1024} KiB'")
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
         for table in TABLES:
@@ -200,7 +206,9 @@ class Database:
 
     def close(self) -> None:
         if self._connection is not None:
-            self._connection.close()
+            # A question that was interrupted may still be on its way out; the connection then goes with the process.
+            with contextlib.suppress(duckdb_module().Error):
+                self._connection.close()
             self._connection = None
 
 
@@ -209,6 +217,10 @@ def duckdb_module() -> Any:
     import duckdb
 
     return duckdb
+
+
+def _memory_limit_bytes() -> int:
+    return min(MEMORY_LIMIT_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
 
 
 def _literals(texts: Sequence[str]) -> str:

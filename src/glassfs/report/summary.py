@@ -111,7 +111,8 @@ def _facts(summary: Summary, *, paint: Paint, width: int) -> list[str]:
 
 
 def _losses(losses: Losses, noun: str) -> list[str]:
-    reasons = ", ".join(f"{safe(each.reason)} {count(each.count)}" for each in losses.reasons)
+    dropped = [each for each in losses.reasons if each.stage != "retention"]
+    reasons = ", ".join(f"{safe(each.reason)} {count(each.count)}" for each in dropped)
     told = []
     if losses.dropped:
         told.append(f"{count(losses.dropped)} {noun} are counted below but not stored one by one ({reasons})")
@@ -193,7 +194,8 @@ def _next(summary: Summary, word: str, width: int) -> str:
         f"glassfs calls {word}{_slow(summary)}",
         f'glassfs sql {word} "select ..."',
     ]
-    return wrapped([f"next: {safe(commands[0])}", *map(safe, commands[1:])], separator="  ", width=width, indent=0, hang=len("next: "))
+    shown = [f"next: {safe(commands[0])}", *map(safe, commands[1:])]
+    return wrapped(shown, separator="  ", width=width, indent=0, hang=len("next: "))
 
 
 def _slow(summary: Summary) -> str:

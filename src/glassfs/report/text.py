@@ -115,14 +115,27 @@ def table(
     dim_idle: bool = True,
 ) -> str:
     """A head line and a line a row. `dim_idle`: rows in which nothing happened are dimmed."""
-    fixed = sum(column.width for column in columns) + GAP * (len(columns) - 1) + indent
-    widths = [column.width or max(width - fixed, 12) for column in columns]
+    widths = _widths(columns, rows, width - indent)
     lines = [paint.bold(_line([column.title for column in columns], columns, widths, indent))]
     for row in rows:
         line = _line(row, columns, widths, indent)
         idle = dim_idle and set(row[1:]) <= {"-", "0", ""}
         lines.append(paint.dim(line) if idle else line)
     return "\n".join(lines)
+
+
+# A name shortened further would tell nothing.
+NAME_WIDTH_MIN = 12
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Columns of numbers grow with the longest, at the cost of the names."""
+    widths = [
+        max([column.width, *(width_of(row[place]) for row in rows)]) if column.right else column.width
+        for place, column in enumerate(columns)
+    ]
+    left = room - sum(widths) - GAP * (len(columns) - 1)
+    return [width or max(left, NAME_WIDTH_MIN) for width in widths]
 
 
 def _line(cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int], indent: int) -> str:
