@@ -1,7 +1,7 @@
 #!/bin/sh
 # Everything that is said about the code without running it. All of it runs; one failure fails.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 bin=.venv/bin
 failed=""
 step() {

@@ -26,6 +26,7 @@ psql() {
     fi
     reach=$(mktemp -d /tmp/glassfs-psql.XXXXXX)
     mkdir "$reach/fs" && chmod 755 "$reach"
+    # shellcheck disable=SC2016 # expanded by the inner shell
     unshare --mount --propagation slave sh -eu -c \
         'mount --bind fs "$1/fs" && exec tools/pg_session.sh "$1/fs/$2" 15' sh "$reach" "$name"
 }

@@ -5,8 +5,8 @@ set -eu
 data=$1/data
 seconds=$2
 
-bin=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | sort -V | tail -n 1)
-[ -n "$bin" ] || { echo "pg_session: no /usr/lib/postgresql/*/bin: make deps" >&2 && exit 3; }
+bin=$(printf "%s\n" /usr/lib/postgresql/*/bin | sort -V | tail -n 1)
+[ -x "$bin/initdb" ] || { echo "pg_session: no /usr/lib/postgresql/*/bin: make deps" >&2 && exit 3; }
 
 socket=$(mktemp -d /tmp/glassfs-pg.XXXXXX)
 mkdir -p "$1"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # test.sh all|quick: the Rust and the Python tests, both always; ends with pytest's own last line.
 set -u
-cd "$(dirname "$0")/.."
+cd "$(dirname "$0")/.." || exit
 failed=0
 case $1 in
 all)

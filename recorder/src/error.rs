@@ -69,8 +69,11 @@ pub enum Error {
     DeadMount { path: PathBuf, cause: io::Error },
     #[error("the trace must not lie in what it traces: {}: it is inside {}", trace.display(), tree.display())]
     TraceInside { trace: PathBuf, tree: PathBuf },
-    #[error("cannot write the trace: {}: {cause}", path.display())]
-    Trace { path: PathBuf, cause: String, next: String },
+    #[error("no place for the trace: {}: {cause}", path.display())]
+    TracePlace { path: PathBuf, cause: io::Error },
+    /// It names the place and the next step itself.
+    #[error("cannot start the trace: {cause}")]
+    Trace { cause: glassfs_recorder::trace::Error },
     #[error("not a glassfs mount: {}: {found}", path.display())]
     NotOurs { path: PathBuf, found: String },
     #[error("busy: {}: {}", path.display(), if holders.is_empty() { "in use by a process that cannot be seen from here".to_owned() } else { list(holders) })]
@@ -145,7 +148,8 @@ impl Error {
             Error::AlreadyMounted { path } => format!("glassfs umount {}", path.display()),
             Error::DeadMount { path, .. } => format!("glassfs umount {}", path.display()),
             Error::TraceInside { .. } => "name a place outside: --trace DIR".into(),
-            Error::Trace { next, .. } | Error::Recorder { next, .. } => next.clone(),
+            Error::TracePlace { .. } | Error::Trace { .. } => "name a place that can be written: --trace DIR".into(),
+            Error::Recorder { next, .. } => next.clone(),
             Error::NotOurs { .. } => "see `findmnt -t fuse.glassfs` for those that are".into(),
             Error::Busy { .. } => "end those processes or let them leave the directory, then again".into(),
             Error::CommandNotFound { .. } => "check the name, or give a path".into(),

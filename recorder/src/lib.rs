@@ -2,4 +2,7 @@
 
 pub mod collect;
 pub mod event;
+pub mod passthrough;
+pub mod process;
+pub mod trace;
 pub mod wire;

@@ -1,11 +1,14 @@
 //! The binary: reads its command line, does one verb, and ends with its status. Prints every error, once.
 #![no_main]
 
+mod channel;
 mod cli;
 mod error;
 mod mount;
+mod probe;
 mod procfs;
 mod run;
+mod schema;
 mod serve;
 mod sys;
 
@@ -54,20 +57,28 @@ fn perform(verb: Verb) -> u8 {
                 }
             }
         },
-        Verb::Version => answer(Ok(env!("CARGO_PKG_VERSION").to_owned())),
-        _ => 0,
+        Verb::Mount(options) => end(mount::mount(options)),
+        Verb::Umount(options) => end(mount::umount(options)),
+        Verb::Probe(options) => end(probe::probe(options.cost).map(|facts| print(&facts))),
+        Verb::TimeReads(options) => end(probe::time_reads(&options.file, options.count).map(|text| print(&text))),
+        Verb::Schema => end(Ok(print(&schema::schema()))),
+        Verb::Version => end(Ok(print(env!("CARGO_PKG_VERSION")))),
     }
 }
 
-/// stdout is data.
-fn answer(result: Result<String, Error>) -> u8 {
+fn end(result: Result<(), Error>) -> u8 {
     match result {
-        Ok(text) => u8::from(writeln!(std::io::stdout(), "{text}").is_err()),
+        Ok(()) => 0,
         Err(error) => {
             complain(&error);
             error.exit_code()
         }
     }
+}
+
+/// stdout is data. A closed one is no reason to fail.
+fn print(line: &str) {
+    let _ = writeln!(std::io::stdout(), "{line}");
 }
 
 /// stderr is talk. A closed one is no reason to fail.

@@ -1,24 +1,32 @@
-//! The glue: one recording is a trace, and for each traced directory a connection whose requests are performed, timed
-//! and put down.
+//! The glue: one recording is one trace, and for each traced directory a connection whose requests are performed, timed
+//! and put down before they are answered.
 
 use std::ffi::OsString;
-use std::io::Write;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::Builder;
 use std::time::Duration;
 
-use glassfs_recorder::wire::{self, Answer, Device, Errno, Operation, Payload, ReplyBuffer, Request, Session};
+use glassfs_recorder::collect::record::Facts;
+use glassfs_recorder::collect::{self, Collector, MAX_RECORDS, Queue};
+use glassfs_recorder::event::escape;
+use glassfs_recorder::passthrough::{self, Passthrough};
+use glassfs_recorder::process::{Processes, mask_arguments};
+use glassfs_recorder::trace::{self, About, Trace};
+use glassfs_recorder::wire::{self, Answer, Device, Disconnect, End, ReplyBuffer, Request, Session, Wishes};
 
 use crate::error::Error;
 use crate::mount::source::{Note, Source};
-use crate::run::Facts;
+use crate::{run, sys};
 
+/// A directory to be served, and the device of its mount.
 pub struct Traced {
     pub device: OwnedFd,
     pub source: Source,
     pub mount_point: PathBuf,
+    /// Seen by the traced command alone.
     pub is_private: bool,
 }
 
@@ -27,65 +35,252 @@ pub struct Settings {
     pub exact: bool,
     pub traced: Vec<Traced>,
     pub notes: Vec<Note>,
-    pub command: Option<Command>,
+    pub command: Option<trace::Command>,
 }
 
-#[derive(Clone, Debug, Default, serde::Serialize)]
-pub struct Command { pub pid: u32, pub start_ns: i64, pub argv: Vec<String>, pub facts: Option<String> }
-
-pub fn command(arguments: &[OsString], _cwd: &Path) -> Command {
-    Command { argv: arguments.iter().map(|a| a.to_string_lossy().into_owned()).collect(), ..Command::default() }
+/// A trace being made.
+pub struct Recording {
+    collector: Option<Collector>,
+    connections: Vec<Connection>,
+    serving: usize,
+    ended: Arc<Ended>,
+    gave_up: bool,
 }
 
-pub fn complete(command: &mut Command, facts: Facts) { command.facts = Some(serde_json::to_string(&facts).unwrap_or_default()); }
+struct Connection {
+    device: Arc<Device>,
+    server: Arc<Server>,
+    posix_acl: bool,
+    /// The lock that keeps a second tracer away, until this process ends.
+    _guard: OwnedFd,
+}
 
-pub struct Recording { traced: Vec<Traced>, trace: PathBuf, command: Command, serving: usize, ended: Arc<AtomicUsize>, event: Arc<OwnedFd>, reasons: Arc<Mutex<Vec<String>>> , gave_up: bool}
+/// Performs and puts down the requests of one connection.
+struct Server {
+    passthrough: Passthrough,
+    collected: collect::Connection,
+}
 
-struct Empty(Source);
-impl wire::Serve for Empty {
+impl wire::Serve for Server {
     fn serve(&self, request: &Request<'_>, reply: &mut ReplyBuffer) -> Answer {
-        let attr = wire::answers::Attr { ino: 1, mode: 0o40755, nlink: 2, blksize: 4096, ..Default::default() };
-        match request.operation {
-            Operation::Getattr { .. } => reply.put(&wire::answers::AttrOut { attr, ..Default::default() }),
-            Operation::Forget { .. } | Operation::BatchForget { .. } => Ok(Payload::Silence),
-            Operation::Lookup { .. } => { Err(Errno(libc::ENOENT)) }
-            Operation::Opendir { .. } => reply.put(&[0u64, 0u64]),
-            Operation::Readdir { .. } => Ok(Payload::Bytes(0)),
-            Operation::Releasedir { .. } => Ok(Payload::Bytes(0)),
-            _ => Err(Errno(libc::ENOSYS)),
-        }
+        let mut facts = Facts::default();
+        let answer = self.passthrough.serve(request, reply, &mut facts);
+        self.collected.served(request, &facts, &answer, reply);
+        answer
+    }
+}
+
+/// How sessions ended, and a descriptor that becomes readable when one has.
+struct Ended {
+    event: OwnedFd,
+    ends: Mutex<Vec<End>>,
+}
+
+impl Ended {
+    fn new() -> std::io::Result<Ended> {
+        // SAFETY: eventfd touches no memory; the result is checked before it is owned.
+        let event = unsafe { OwnedFd::from_raw_fd(sys::check(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?) };
+        Ok(Ended { event, ends: Mutex::default() })
+    }
+
+    fn add(&self, end: End) {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).push(end);
+        let one = 1u64;
+        // SAFETY: writes the eight bytes of `one`; an eventfd takes them without waiting.
+        unsafe { libc::write(self.event.as_raw_fd(), (&raw const one).cast(), size_of::<u64>()) };
+    }
+
+    fn list(&self) -> Vec<End> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl Recording {
+    /// Makes the trace and gets everything ready; requests are answered from `serve` on.
     pub fn prepare(settings: Settings) -> Result<Recording, Error> {
-        std::fs::create_dir(&settings.trace).map_err(|cause| Error::Trace { path: settings.trace.clone(), cause: cause.to_string(), next: "x".into() })?;
-        let event = unsafe { OwnedFd::from_raw_fd(libc::eventfd(0, libc::EFD_CLOEXEC)) };
-        Ok(Recording { traced: settings.traced, trace: settings.trace, command: settings.command.unwrap_or_default(), serving: 0, ended: Arc::default(), event: Arc::new(event), reasons: Arc::default(), gave_up: false })
+        let about = about(&settings);
+        let untraceable = |cause| Error::Trace { cause };
+        let trace = Trace::create(trace::Settings::new(&settings.trace), about).map_err(untraceable)?;
+        let queue = Arc::new(Queue::new(MAX_RECORDS, trace.clock()));
+        let processes = Arc::new(Processes::new());
+        let points: Vec<PathBuf> = settings.traced.iter().map(|traced| traced.mount_point.clone()).collect();
+        let collector = Collector::start(queue.clone(), trace, processes.clone(), &points).map_err(untraceable)?;
+        let connections = settings.traced.into_iter().enumerate().map(|(number, traced)| {
+            let collected = collect::Connection::new(queue.clone(), processes.clone(), number as u8);
+            Connection::prepare(traced, settings.exact, collected)
+        });
+        let connections = connections.collect::<Result<Vec<Connection>, Error>>()?;
+        let ended = Ended::new().map_err(|cause| Error::system("cannot start serving", "eventfd", cause))?;
+        Ok(Recording { collector: Some(collector), connections, serving: 0, ended: Arc::new(ended), gave_up: false })
     }
-    pub fn serve(&mut self, _devs: &[u64]) {
-        for traced in self.traced.drain(..) {
+
+    /// `devs`: st_dev of each mount, in order.
+    pub fn serve(&mut self, devs: &[u64]) {
+        let devs = devs.to_vec();
+        self.about(move |about| {
+            for (mount, dev) in about.mounts.iter_mut().zip(devs) {
+                mount.dev = dev;
+            }
+        });
+        for (number, connection) in self.connections.drain(..).enumerate() {
             self.serving += 1;
-            let (ended, event, reasons) = (self.ended.clone(), self.event.clone(), self.reasons.clone());
-            std::thread::spawn(move || {
-                let device = Arc::new(Device::from_fd(traced.device).unwrap());
-                let end = Session::serve(device, Arc::new(Empty(traced.source)), Default::default());
-                reasons.lock().unwrap().push(format!("{end:?}"));
-                ended.fetch_add(1, Ordering::SeqCst);
-                let one = 1u64;
-                unsafe { libc::write(event.as_raw_fd(), (&raw const one).cast(), 8) };
-            });
+            let ended = self.ended.clone();
+            let body = move || {
+                let end = connection.run();
+                ended.add(end);
+            };
+            if Builder::new().name(format!("glassfs-{number}")).spawn(body).is_err() {
+                self.ended.add(End::Disconnected(Disconnect::Failed(wire::Errno(libc::EAGAIN))));
+            }
         }
     }
-    pub fn is_serving(&self) -> bool { self.serving > 0 }
-    pub fn give_up(&mut self) { self.gave_up = true; }
-    pub fn has_ended(&self) -> bool { self.gave_up || self.serving > 0 && self.ended.load(Ordering::SeqCst) >= self.serving }
-    pub fn ended_fd(&self) -> RawFd { self.event.as_raw_fd() }
-    pub fn update_command(&mut self, change: impl FnOnce(&mut Command)) { change(&mut self.command); }
-    pub fn flush(&mut self, _timeout: Duration) -> bool { true }
-    pub fn close(&mut self) -> String {
-        let mut f = std::fs::File::create(self.trace.join("trace.json")).unwrap();
-        let _ = f.write_all(serde_json::to_string(&(&self.command, &*self.reasons.lock().unwrap())).unwrap().as_bytes());
-        "unmounted".into()
+
+    pub fn is_serving(&self) -> bool {
+        self.serving > 0
     }
+
+    /// Nobody will ever use what was prepared.
+    pub fn give_up(&mut self) {
+        self.gave_up = true;
+    }
+
+    pub fn has_ended(&self) -> bool {
+        self.gave_up || (self.serving > 0 && self.ended.list().len() >= self.serving)
+    }
+
+    /// Readable when a connection has ended.
+    pub fn ended_fd(&self) -> RawFd {
+        self.ended.event.as_raw_fd()
+    }
+
+    /// All connections ended as mounts should.
+    pub fn was_unmounted(&self) -> bool {
+        self.ended.list().iter().all(|end| *end == End::Disconnected(Disconnect::Unmounted))
+    }
+
+    fn about(&self, change: impl FnOnce(&mut About) + Send + 'static) {
+        if let Some(collector) = &self.collector {
+            collector.update(change);
+        }
+    }
+
+    pub fn update_command(&self, change: impl FnOnce(&mut trace::Command) + Send + 'static) {
+        self.about(|about| {
+            if let Some(command) = &mut about.command {
+                change(command);
+            }
+        });
+    }
+
+    /// Whether everything up to now is on disk within `timeout`.
+    pub fn flush(&self, timeout: Duration) -> bool {
+        self.collector.as_ref().is_some_and(|collector| collector.flush(timeout))
+    }
+
+    /// Closes the trace and says why it ended.
+    pub fn close(&mut self) -> String {
+        let reason = self.reason();
+        if let Some(collector) = self.collector.take() {
+            collector.stop(&reason);
+        }
+        reason
+    }
+
+    fn reason(&self) -> String {
+        if self.gave_up {
+            return "never started".into();
+        }
+        let ends = self.ended.list();
+        let bad = ends.iter().find(|end| **end != End::Disconnected(Disconnect::Unmounted));
+        match bad {
+            _ if ends.len() < self.serving => "signal".into(),
+            None => "unmounted".into(),
+            Some(End::Disconnected(Disconnect::Aborted)) => "device error: the connection was aborted".into(),
+            Some(End::Disconnected(Disconnect::Failed(errno))) => {
+                format!("device error: {}", std::io::Error::from_raw_os_error(errno.0))
+            }
+            Some(End::Refused(refusal)) => format!("device error: {refusal}"),
+            Some(_) => "stopped".into(),
+        }
+    }
+}
+
+impl Connection {
+    fn prepare(traced: Traced, exact: bool, collected: collect::Connection) -> Result<Connection, Error> {
+        let Traced { device, source, mount_point, .. } = traced;
+        let failed = |cause| Error::system("cannot serve", source.path.to_string_lossy(), cause);
+        let device = Arc::new(Device::from_fd(device).map_err(failed)?);
+        let posix_acl = passthrough::supports_acl(&source.fd);
+        // In the view of `run` too everybody else is beside the mount, not below it: only `mount DIR` hides the source.
+        let over_source = mount_point == source.path && !traced.is_private;
+        let options = passthrough::Options { exact, over_source, way: None };
+        let gone = collected.clone();
+        let passthrough = Passthrough::new(source.fd, options, Box::new(move |node| gone.gone(node))).map_err(failed)?;
+        passthrough.set_notify(device.clone()).map_err(failed)?;
+        let server = Arc::new(Server { passthrough, collected });
+        Ok(Connection { device, server, posix_acl, _guard: source.guard })
+    }
+
+    fn run(self) -> End {
+        let options = wire::Options { wishes: Wishes { posix_acl: self.posix_acl }, ..wire::Options::default() };
+        Session::serve(self.device, self.server, options)
+    }
+}
+
+fn text(path: &Path) -> String {
+    escape(path.as_os_str().as_bytes())
+}
+
+fn about(settings: &Settings) -> About {
+    let name = settings.trace.file_name().unwrap_or(settings.trace.as_os_str());
+    let mut about = About::new(escape(name.as_bytes()));
+    about.plane_reason = "this version has no other".into();
+    about.mode = if settings.exact { "exact" } else { "default" }.into();
+    about.mounts = settings.traced.iter().enumerate().map(|(number, traced)| mount(number as u32, traced)).collect();
+    about.command = settings.command.clone();
+    about.notes = settings.notes.iter().map(note).collect();
+    about
+}
+
+fn mount(connection: u32, traced: &Traced) -> trace::Mount {
+    trace::Mount {
+        connection,
+        source: text(&traced.source.path),
+        mount_point: text(&traced.mount_point),
+        fs_type: traced.source.fs_type.clone(),
+        dev: 0,
+        private: traced.is_private,
+    }
+}
+
+fn note(note: &Note) -> trace::Note {
+    let as_text = |path: &Option<PathBuf>| path.as_deref().map(text);
+    trace::Note { kind: note.kind.into(), text: note.text.clone(), path: as_text(&note.path), target: as_text(&note.target) }
+}
+
+/// What is known of a command before it runs.
+pub fn command(arguments: &[OsString], cwd: &Path) -> trace::Command {
+    trace::Command {
+        argv: mask_arguments(arguments.iter().map(|argument| argument.as_bytes())).iter().map(|it| escape(it)).collect(),
+        cwd: text(cwd),
+        uid: sys::effective_ids().0,
+        ..trace::Command::default()
+    }
+}
+
+/// What is known when it has ended.
+pub fn complete(command: &mut trace::Command, facts: run::Facts) {
+    command.end_ns = Some(facts.end_ns);
+    command.exit_status = facts.exit_status;
+    command.signal = facts.signal;
+    command.read_bytes = facts.read_bytes;
+    command.written_bytes = facts.written_bytes;
+    command.io_uring = facts.io_uring;
+    command.mapped = facts.mapped;
+    let elsewhere = facts.open_elsewhere.into_iter();
+    command.open_elsewhere = elsewhere
+        .map(|file| trace::OpenElsewhere { path: file.path, directory: file.directory, samples: file.samples })
+        .collect();
+    let remaining = facts.remaining.into_iter();
+    command.remaining = remaining.map(|process| trace::Remaining { pid: process.pid as u32, comm: process.comm }).collect();
 }

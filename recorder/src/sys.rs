@@ -135,7 +135,19 @@ pub fn all_signals_but_stops() -> libc::sigset_t {
     }
 }
 
-/// Blocks `set` in this thread; what was blocked before comes back.
+pub fn signals(numbers: &[libc::c_int]) -> libc::sigset_t {
+    // SAFETY: sigemptyset initialises the set; the others change it.
+    unsafe {
+        let mut set = std::mem::zeroed();
+        libc::sigemptyset(&mut set);
+        for number in numbers {
+            libc::sigaddset(&mut set, *number);
+        }
+        set
+    }
+}
+
+/// Makes `set` the blocked signals of this thread; those from before come back.
 pub fn block(set: &libc::sigset_t) -> libc::sigset_t {
     // SAFETY: both sets are ours; SIG_SETMASK with a valid set cannot fail.
     unsafe {
@@ -183,7 +195,7 @@ pub fn raise_descriptor_limit() -> u64 {
 }
 
 /// Closes every descriptor from 3 up that is not in `keep`: a daemon must not hold its caller's pipes open.
-pub fn close_all_but(keep: &[RawFd]) {
+fn close_all_but(keep: &[RawFd]) {
     let mut keep: Vec<u32> = keep.iter().map(|fd| *fd as u32).filter(|fd| *fd > 2).collect();
     keep.sort_unstable();
     let mut from = 3;
@@ -196,8 +208,21 @@ pub fn close_all_but(keep: &[RawFd]) {
     }
 }
 
+/// A session without a terminal, in a directory that holds nothing busy, with nothing of the caller's open but `keep`.
+pub fn become_daemon(keep: &[RawFd]) -> io::Result<()> {
+    // SAFETY: touches no memory. It fails only for a group's leader, which a fresh fork is not.
+    unsafe { libc::setsid() };
+    for signal in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
+        set_disposition(signal, libc::SIG_IGN);
+    }
+    std::env::set_current_dir("/")?;
+    detach_standard_streams()?;
+    close_all_but(keep);
+    Ok(())
+}
+
 /// stdin, stdout and stderr become /dev/null.
-pub fn detach_standard_streams() -> io::Result<()> {
+fn detach_standard_streams() -> io::Result<()> {
     let null = open_at(None, Path::new("/dev/null"), libc::O_RDWR)?;
     for stream in 0..3 {
         // SAFETY: dup2 onto the standard streams, which nobody owns as OwnedFd.

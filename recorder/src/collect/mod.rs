@@ -1,4 +1,15 @@
 //! From served requests to events: the bounded queue that workers push into, the table of names, and the one collector
 //! thread that makes events of records and feeds the trace. Knows no FUSE structs and no Parquet.
 
+mod collector;
+mod connection;
+mod names;
+mod observe;
+mod queue;
 pub mod record;
+mod tasks;
+
+pub use collector::Collector;
+pub use connection::Connection;
+pub use observe::{observe, opens};
+pub use queue::{Drained, MAX_RECORDS, Queue};

@@ -10,11 +10,11 @@ use crate::error::Error;
 use crate::sys;
 
 /// FOPEN_DIRECT_IO with shared maps (FUSE_DIRECT_IO_ALLOW_MMAP) came with it.
-const OLDEST_KERNEL: (u32, u32) = (6, 6);
+pub const OLDEST_KERNEL: (u32, u32) = (6, 6);
 /// One request's data, as the wire layer's buffers are sized.
 const MAX_READ_BYTES: usize = glassfs_recorder::wire::MAX_TRANSFER_BYTES;
 
-const DEVICE: &str = "/dev/fuse";
+pub const DEVICE: &str = "/dev/fuse";
 
 /// Opens the device: one descriptor, one connection.
 pub fn open_device() -> Result<OwnedFd, Error> {
@@ -46,6 +46,11 @@ pub fn mount(device: BorrowedFd<'_>, name: &Path, target: &Path, flags: libc::c_
 
 pub fn bind(from: &Path, target: &Path) -> io::Result<()> {
     mount_raw(Some(from), target, None, libc::MS_BIND, None)
+}
+
+/// Over itself. What was mounted in it cannot be left out by an ordinary user, so it comes along.
+pub fn bind_with_all_below(directory: &Path) -> io::Result<()> {
+    mount_raw(Some(directory), directory, None, libc::MS_BIND | libc::MS_REC, None)
 }
 
 /// Mounts made outside still arrive in this namespace, none made here gets out.

@@ -43,7 +43,7 @@ pub fn users_of(mount_point: &Path) -> Vec<Culprit> {
         let held = held_by(pid, mount_point, None);
         (!held.is_empty()).then(|| culprit(pid, held.words()))
     };
-    procfs::pids().into_iter().filter_map(describe).take(MAX_HOLDERS).collect()
+    procfs::pids().into_iter().filter(|pid| *pid != std::process::id() as Pid).filter_map(describe).take(MAX_HOLDERS).collect()
 }
 
 /// The directory's symlinks that leave it, and locks on its files by processes whose descriptors we may not see.

@@ -1,10 +1,17 @@
-//! Mounting: what may be mounted where, by whom, and how it goes away again. Knows no requests and no trace format.
+//! Mounting: what may be mounted where, by whom, how it lasts, and how it goes away again. Knows no requests and no
+//! trace format.
 
+mod door;
 pub mod fuse;
 pub mod fusermount;
-pub mod holders;
+mod holders;
 pub mod mountinfo;
 pub mod place;
 pub mod point;
 pub mod source;
-pub mod survey;
+mod survey;
+mod umount;
+mod verb;
+
+pub use umount::umount;
+pub use verb::mount;

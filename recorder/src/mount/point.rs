@@ -59,11 +59,7 @@ fn empty(path: &Path) -> Result<(), Error> {
 
 /// A trace inside what it traces would record its own writing, without end.
 pub fn trace_lies_outside(trace: &Path, trees: &[(&Path, Identity)]) -> Result<(), Error> {
-    let unreachable = |cause: io::Error| Error::Trace {
-        path: trace.to_owned(),
-        cause: cause.to_string(),
-        next: "name a place that can be written: --trace DIR".into(),
-    };
+    let unreachable = |cause: io::Error| Error::TracePlace { path: trace.to_owned(), cause };
     let place = place::nearest_existing(trace).map_err(unreachable)?;
     for (path, tree) in trees {
         if place::lies_in(place.as_fd(), *tree).map_err(unreachable)? {

@@ -70,6 +70,10 @@ impl Source {
 
     /// Who has it open already, what leads out of it, what is mounted inside. Refuses where locks are held there.
     pub fn look_around(&self) -> Result<Vec<Note>, Error> {
+        // Only asked here: the recorder takes it for good.
+        self.guard_against_a_second()?;
+        // SAFETY: the descriptor is ours.
+        unsafe { libc::flock(self.guard.as_raw_fd(), libc::LOCK_UN) };
         let held = holders::holders(&self.path, self.identity.dev);
         let (survey, hidden_locks) = holders::survey(&self.path, self.identity.dev);
         let locking: Vec<Culprit> = held.locking.into_iter().chain(hidden_locks).collect();

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use super::channel::{Channel, Heard};
+use crate::channel::{Channel, Heard};
 use super::namespace::{self, Lifted};
 use super::signals::Before;
 use super::words::{Go, Progress, Step};

@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::channel::{self, Channel, Heard};
+use crate::channel::{self, Channel, Heard};
 use super::command::{self, Overlay, Start};
 use super::hidden::HiddenPlace;
 use super::members::{self, Members};
@@ -49,7 +49,7 @@ pub fn run(options: RunOptions) -> Result<Ending, Error> {
     let seats = cover.seats(&mut plan)?;
     let (recorder, recorder_pid) = start_recorder(&plan, seats, cover.hidden.as_ref())?;
     become_subreaper();
-    let own = Launcher { plan, signals, recorder, recorder_pid, recorder_gone: false, forwarded_early: Vec::new() };
+    let own = Launcher { plan, signals, recorder, recorder_pid, recorder_gone: false };
     own.launch(cover, before)
 }
 
@@ -153,7 +153,6 @@ struct Launcher {
     recorder: Recorder,
     recorder_pid: Pid,
     recorder_gone: bool,
-    forwarded_early: Vec<i32>,
 }
 
 /// The command, running.

@@ -1,7 +1,7 @@
 //! `run`: one command with a private, traced view of its directories. Three processes: the launcher (this one, the
 //! command's parent), the recorder (serves the view, outlives the launcher), and the command. See `words`.
 
-mod channel;
+
 mod command;
 mod hidden;
 mod launcher;
@@ -14,5 +14,6 @@ mod signals;
 mod words;
 
 pub use launcher::run;
+pub use namespace::user_namespaces_work;
 pub use signals::end_like;
 pub use words::Facts;

@@ -33,7 +33,7 @@ pub fn user_namespaces_work(directory: &Path) -> io::Result<()> {
     // SAFETY: the launcher has one thread.
     match unsafe { sys::fork() }? {
         sys::Fork::Child => {
-            let tried = enter_as_user().and_then(|()| fuse::bind(directory, directory));
+            let tried = enter_as_user().and_then(|()| fuse::bind_with_all_below(directory));
             sys::exit_now(tried.err().map_or(0, |cause| cause.raw_os_error().unwrap_or(libc::EIO)))
         }
         sys::Fork::Parent(pid) => match sys::wait_for(pid)? {

@@ -3,12 +3,12 @@
 
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::channel::{Channel, Heard};
+use crate::channel::{Channel, Heard};
 use super::hidden;
 use super::plan::{Plan, Way};
 use super::words::{Facts, Order, Report};
@@ -105,22 +105,11 @@ fn live(assignment: Assignment, launcher: &mut Launcher) -> Result<(), Error> {
     Ok(())
 }
 
-/// A session without a terminal, in a directory that holds nothing busy, with nothing of the caller's open.
-fn detach(assignment: &Assignment, launcher: i32) -> io::Result<()> {
-    // SAFETY: these calls touch no memory.
-    unsafe {
-        libc::setsid();
-        libc::prctl(libc::PR_SET_NAME, c"glassfs-record".as_ptr());
-    }
-    for signal in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU] {
-        sys::set_disposition(signal, libc::SIG_IGN);
-    }
-    std::env::set_current_dir("/")?;
-    sys::detach_standard_streams()?;
+fn detach(assignment: &Assignment, launcher: RawFd) -> io::Result<()> {
     let own = assignment.seats.iter().flat_map(|seat| {
         [seat.device.as_raw_fd(), seat.source.fd.as_raw_fd(), seat.source.guard.as_raw_fd()]
     });
-    sys::close_all_but(&own.chain([launcher]).collect::<Vec<_>>());
+    sys::become_daemon(&own.chain([launcher]).collect::<Vec<_>>())?;
     sys::raise_descriptor_limit();
     Ok(())
 }
@@ -157,19 +146,28 @@ impl Watch {
         }
     }
 
+    /// Does everything that has been said: what was read along with an order no poll will tell of.
     fn obey(&mut self, launcher: &mut Launcher) {
-        match launcher.hear_now() {
-            Ok(Heard::Nothing) => {}
-            Ok(Heard::Message(Order::Serve { devs })) => self.recording.serve(&devs),
-            Ok(Heard::Message(Order::Started { pid, start_ns })) => {
+        while !self.is_alone {
+            match launcher.hear_now() {
+                Ok(Heard::Nothing) => return,
+                Ok(Heard::Message(order)) => self.perform(order, launcher),
+                Ok(Heard::Closed) | Err(_) => self.launcher_is_gone(),
+            }
+        }
+    }
+
+    fn perform(&mut self, order: Order, launcher: &mut Launcher) {
+        match order {
+            Order::Serve { devs } => self.recording.serve(&devs),
+            Order::Started { pid, start_ns } => {
                 self.command = Some(pid);
                 self.recording.update_command(move |command| {
                     command.pid = pid as u32;
                     command.start_ns = start_ns;
                 });
             }
-            Ok(Heard::Message(Order::Ended(facts))) => self.command_ended(facts, launcher),
-            Ok(Heard::Closed) | Err(_) => self.launcher_is_gone(),
+            Order::Ended(facts) => self.command_ended(facts, launcher),
         }
     }
 

@@ -23,6 +23,12 @@ OLDEST_PYTHON = (3, 11)
 ENOUGH_FREE_PERCENT = 10
 ENOUGH_FREE_BYTES = 1 << 30
 
+# Below it a `find` over a large tree already makes the recorder hand descriptors back all the time.
+FEW_DESCRIPTORS = 4096
+
+# What `glassfs-recorder probe` answers.
+Facts = dict[str, Any]
+
 
 @dataclass(frozen=True)
 class Check:
@@ -42,18 +48,29 @@ def all_of_them() -> list[Check]:
     return recording() + [guarded(check) for check in (state_dir, state_space, python, duckdb, terminal)]
 
 
-def guarded(check: Callable[[], Check]) -> Check:
+def guarded(check: Callable[..., Check], *facts: Facts) -> Check:
     """A check that cannot be made is a warning, not a failure."""
     try:
-        return check()
-    except (OSError, GlassfsError) as problem:
-        return Check(check.__name__.replace("_", "-"), "warn", f"could not be found out: {problem}")
+        return check(*facts)
+    except (OSError, LookupError, TypeError, GlassfsError) as problem:
+        what = (problem.what if isinstance(problem, GlassfsError) else str(problem)).splitlines()[0]
+        return Check(check.__name__.replace("_", "-"), "warn", f"could not be found out: {what}")
 
 
 def recording() -> list[Check]:
     if not sys.platform.startswith("linux"):
         return [Check("platform", "warn", f"{sys.platform}: reading traces works; mounting needs Linux")]
-    return [guarded(recorder_itself), *what_the_recorder_found()]
+    first = guarded(recorder_itself)
+    if first.status == "fail":
+        return [first]
+    try:
+        facts = recorder.probe()
+    except GlassfsError as problem:
+        return [first, Check("probe", "warn", f"the recorder could not look around: {problem.what}")]
+    found = [guarded(check, facts) for check in (kernel, fuse_device, way, fusermount3, descriptors)]
+    if any(check.status == "fail" for check in found):
+        return [first, *found, Check("call-cost", "warn", "not measured: tracing does not work here yet")]
+    return [first, *found, guarded(call_cost)]
 
 
 def recorder_itself() -> Check:
@@ -63,8 +80,73 @@ def recorder_itself() -> Check:
         return Check("recorder", "fail", problem.what, problem.next_step)
     if version != __version__:
         what = f"{shown(binary)} is version {version}, glassfs is {__version__}"
-        return Check("recorder", "warn", what, "Install both from one wheel, or run `make compile`.")
+        return Check("recorder", "warn", what, "install both from one wheel, or run: make compile")
     return Check("recorder", "pass", f"{shown(binary)}, version {version}")
+
+
+def kernel(facts: Facts) -> Check:
+    release = f"Linux {facts['kernel']['release']}"
+    if facts["kernel"]["new_enough"]:
+        return Check("kernel", "pass", release)
+    return Check("kernel", "fail", f"{release} is older than 6.6", "boot Linux 6.6 or newer (Debian 13, Ubuntu 24.04)")
+
+
+def fuse_device(facts: Facts) -> Check:
+    device = facts["fuse_device"]
+    if device["works"]:
+        return Check("fuse-device", "pass", f"{device['path']} can be opened")
+    if not device["present"]:
+        fix = "as root: modprobe fuse; in a container: --device /dev/fuse"
+        return Check("fuse-device", "fail", f"{device['path']} is not there", fix)
+    what = f"{device['path']} cannot be opened: {device['error']} (mode {device['mode']})"
+    return Check(
+        "fuse-device", "fail", what, "as root: chmod 0666 /dev/fuse, the distributions' default; or run as root"
+    )
+
+
+def way(facts: Facts) -> Check:
+    """How `run` lays its view over a directory."""
+    how = facts["way"]
+    if how == "none":
+        if facts["uid"] == 0:
+            return Check("view", "fail", "this root may not mount", "in a container: --cap-add SYS_ADMIN")
+        return Check(
+            "view", "fail", "an ordinary user may not mount here", "as root: apt install fuse3; or run as root"
+        )
+    if how == "in place":
+        what = "run lays its view where others see it too: user namespaces are not allowed"
+        return Check(
+            "view", "warn", what, "as root: sysctl kernel.apparmor_restrict_unprivileged_userns=0; or run as root"
+        )
+    return Check("view", "pass", f"run is private to its command ({how})")
+
+
+def fusermount3(facts: Facts) -> Check:
+    found = facts["fusermount3"]
+    if found["path"] and found["setuid_root"]:
+        return Check("fusermount3", "pass", found["path"])
+    what = "not setuid root" if found["path"] else "not found"
+    status = "warn" if facts["uid"] == 0 else "fail"
+    fix = "as root: apt install --reinstall fuse3" if found["path"] else "as root: apt install fuse3"
+    return Check("fusermount3", status, f"{what}: ordinary users cannot mount", fix)
+
+
+def descriptors(facts: Facts) -> Check:
+    """Without file handles each file that the kernel remembers holds a descriptor."""
+    limit = facts["descriptors"]["hard"]
+    if facts["file_handles"]:
+        return Check("descriptors", "pass", "files are held by handle, no descriptor limit applies")
+    if limit < FEW_DESCRIPTORS:
+        what = f"at most {limit}: with many files the kernel is asked to forget names often"
+        return Check("descriptors", "warn", what, "ulimit -Hn 65536, or run as root")
+    return Check("descriptors", "pass", f"up to {limit}")
+
+
+def call_cost() -> Check:
+    cost = recorder.probe(cost=True)["cost"]
+    bare, traced = cost["bare_ns"] / 1000, cost["traced_ns"] / 1000
+    what = f"a traced read of {cost['read_bytes'] // 1024} KiB takes {traced:.1f} us here, {bare:.1f} us untraced"
+    return Check("call-cost", "pass", what)
 
 
 def state_dir() -> Check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -12,6 +13,9 @@ import click
 
 # Of every JSON answer. Fields are only ever added to one; a change of meaning takes a new number.
 JSON_SCHEMA = 1
+
+# Columns. Below the least a table would be all ellipses, above the most the eye loses the line.
+WIDTH, WIDTH_MIN, WIDTH_MAX = 100, 60, 160
 
 COLOR_KEY = "glassfs.color"
 
@@ -54,7 +58,21 @@ def wants_color(stream: TextIO) -> bool:
 
 def shown(text: str | os.PathLike[str]) -> str:
     """A name as it can be printed: control characters and bytes that are no text are written as escapes."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in os.fspath(text))
+    return "".join(c if c.isprintable() else escaped(c) for c in os.fspath(text))
+
+
+def escaped(character: str) -> str:
+    raw = os.fsencode(character) if "\udc80" <= character <= "\udcff" else b""
+    return f"\\x{raw[0]:02x}" if raw else character.encode("unicode_escape").decode()
+
+
+def width_of(stream: TextIO) -> int:
+    """Columns to draw for: a terminal's own within reason, else what the views are made for."""
+    if not stream.isatty():
+        return WIDTH
+    with contextlib.suppress(OSError):
+        return min(max(os.get_terminal_size(stream.fileno()).columns, WIDTH_MIN), WIDTH_MAX)
+    return WIDTH
 
 
 def talk(message: str) -> None:

@@ -1,0 +1,95 @@
+//! The filesystem alone, without a trace: for comparing a mount with the bare directory, and for measuring.
+//!
+//!     passthrough_fs SOURCE MOUNT_POINT [exact] [over] [handles|descriptors] [no-prune] [quiet]   (as root; ends when unmounted)
+//!
+//! On exit it prints how many nodes and handles were left.
+
+use std::ffi::CString;
+use std::fs::{File, OpenOptions};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+use std::{env, io, process};
+
+use glassfs_recorder::collect::record::Facts;
+use glassfs_recorder::passthrough::{self, Passthrough, Way};
+use glassfs_recorder::wire::{
+    Answer, Device, Errno, Node, Notify, Options, ReplyBuffer, Request, Serve, Session, Wishes,
+};
+
+struct Served(Passthrough);
+
+impl Serve for Served {
+    fn serve(&self, request: &Request<'_>, reply: &mut ReplyBuffer) -> Answer {
+        self.0.serve(request, reply, &mut Facts::default())
+    }
+}
+
+/// A kernel before 6.18.
+struct WithoutPrune(Arc<Device>);
+
+impl Notify for WithoutPrune {
+    fn prune(&self, _: &[Node]) -> Result<(), Errno> {
+        Err(Errno(libc::EINVAL))
+    }
+
+    fn invalidate_entry(&self, parent: Node, name: &[u8]) -> Result<(), Errno> {
+        self.0.invalidate_entry(parent, name)
+    }
+}
+
+fn mount(source: &OwnedFd, at: &Path) -> io::Result<File> {
+    let device = OpenOptions::new().read(true).write(true).open("/dev/fuse")?;
+    let options =
+        format!("fd={},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions", device.as_raw_fd());
+    let text = |s: &str| CString::new(s).map_err(io::Error::other);
+    let (name, kind, options) = (text("passthrough_fs")?, text("fuse.passthrough_fs")?, text(&options)?);
+    let at = text(&at.to_string_lossy())?;
+    let flags = passthrough::inherited_mount_flags(source)?;
+    // SAFETY: four C strings that live across the call.
+    let done = unsafe { libc::mount(name.as_ptr(), at.as_ptr(), kind.as_ptr(), flags, options.as_ptr().cast()) };
+    if done == 0 { Ok(device) } else { Err(io::Error::last_os_error()) }
+}
+
+fn raise_descriptor_limit() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the struct is writable, then only read.
+    unsafe {
+        libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit);
+        limit.rlim_cur = limit.rlim_max;
+        libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+    }
+}
+
+fn main() -> io::Result<()> {
+    let arguments: Vec<String> = env::args().skip(1).collect();
+    let [source, at, words @ ..] = arguments.as_slice() else {
+        eprintln!("usage: passthrough_fs SOURCE MOUNT_POINT [exact] [over] [handles|descriptors] [no-prune]");
+        process::exit(2);
+    };
+    let has = |word: &str| words.iter().any(|given| given == word);
+    raise_descriptor_limit();
+    let source = passthrough::open_source(Path::new(source))?;
+    let posix_acl = passthrough::supports_acl(&source);
+    let device = Arc::new(Device::from_fd(mount(&source, Path::new(at))?.into())?);
+    let way = match (has("handles"), has("descriptors")) {
+        (true, _) => Some(Way::Handles),
+        (_, true) => Some(Way::Descriptors),
+        _ => None,
+    };
+    let options = passthrough::Options { exact: has("exact"), over_source: has("over"), way };
+    let passthrough = Passthrough::new(source, options, Box::new(|_| ()))?;
+    let notify: Arc<dyn Notify> = match has("no-prune") {
+        true => Arc::new(WithoutPrune(device.clone())),
+        false => device.clone(),
+    };
+    passthrough.set_notify(notify)?;
+    if !has("quiet") {
+        eprintln!("passthrough_fs: inodes held by {:?}, ACLs {posix_acl}", passthrough.way());
+    }
+    let served = Arc::new(Served(passthrough));
+    let options = Options { wishes: Wishes { posix_acl }, ..Options::default() };
+    let end = Session::serve(device, served.clone(), options);
+    eprintln!("passthrough_fs: {end:?}, {:?} nodes and handles left", served.0.known_and_open());
+    Ok(())
+}

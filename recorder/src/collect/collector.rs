@@ -1,0 +1,200 @@
+//! The one collector: takes what the workers put down, gives it its paths and its process, and feeds the trace.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::{Duration, Instant};
+
+use super::names::{Names, Paths};
+use super::queue::Queue;
+use super::record::{Item, Record, present};
+use super::tasks::Tasks;
+use crate::event::{Event, Kind, Plane};
+use crate::process::Processes;
+use crate::trace::{About, Clock, Error, Flush, Reason, Stage, Trace};
+use crate::wire::now_ns;
+
+/// Between two looks into the queue while there is traffic. Nobody wakes the collector: a wake-up would cost the program
+/// some microseconds a call, and one look finds some thousand records.
+const BUSY_PAUSE: Duration = Duration::from_millis(10);
+
+/// While there is none; the trace wants to be told the time as often as this.
+const IDLE_PAUSE: Duration = Duration::from_millis(50);
+
+/// The only stream of this plane: all workers of all connections put down into one queue.
+const STREAM: u16 = 0;
+
+type Change = Box<dyn FnOnce(&mut About) + Send>;
+
+enum Command {
+    Flush(Sender<Flush>),
+    Update(Change),
+    Stop(String),
+}
+
+/// The running collector. Dropping it without `stop` ends it too.
+pub struct Collector {
+    commands: Sender<Command>,
+    thread: JoinHandle<bool>,
+}
+
+impl Collector {
+    /// `mount_points`: of each connection by its number, as the traced program names them.
+    pub fn start(
+        queue: Arc<Queue>,
+        trace: Trace,
+        processes: Arc<Processes>,
+        mount_points: &[PathBuf],
+    ) -> Result<Collector, Error> {
+        let (commands, receiver) = channel();
+        let mount_points = mount_points.to_vec();
+        let name = "glassfs-collect";
+        let body = move || Collecting::new(queue, trace, processes, &mount_points).run(&receiver);
+        let thread = Builder::new().name(name.into()).spawn(body).map_err(|cause| Error::Thread { name, cause })?;
+        Ok(Collector { commands, thread })
+    }
+
+    /// Waits until everything that was put into the queue before is named in the manifest, or in its ledger; false if
+    /// that took longer than `timeout` or the disk did not take it.
+    pub fn flush(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        let (sender, receiver) = channel();
+        if self.commands.send(Command::Flush(sender)).is_err() {
+            return false;
+        }
+        let Ok(flush) = receiver.recv_timeout(timeout) else { return false };
+        flush.wait(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Changes trace.json, soon.
+    pub fn update(&self, change: impl FnOnce(&mut About) + Send + 'static) {
+        // A collector that is gone has closed its trace: there is nothing left to change.
+        let _ = self.commands.send(Command::Update(Box::new(change)));
+    }
+
+    /// Takes what is still in the queue, closes the trace and waits for it. False if the disk did not take everything.
+    pub fn stop(self, reason: &str) -> bool {
+        let _ = self.commands.send(Command::Stop(reason.to_owned()));
+        self.thread.join().unwrap_or(false)
+    }
+}
+
+/// What the collector's thread owns.
+struct Collecting {
+    queue: Arc<Queue>,
+    trace: Trace,
+    processes: Arc<Processes>,
+    names: Vec<Names>,
+    tasks: Tasks,
+    clock: Clock,
+}
+
+impl Collecting {
+    fn new(queue: Arc<Queue>, trace: Trace, processes: Arc<Processes>, mount_points: &[PathBuf]) -> Collecting {
+        let clock = trace.clock();
+        let names = mount_points.iter().map(|mount_point| Names::new(mount_point)).collect();
+        Collecting { queue, trace, processes, names, tasks: Tasks::new(clock), clock }
+    }
+
+    fn run(mut self, commands: &Receiver<Command>) -> bool {
+        let mut pause = IDLE_PAUSE;
+        loop {
+            let command = commands.recv_timeout(pause);
+            let taken = self.gather();
+            match command {
+                Ok(Command::Flush(reply)) => drop(reply.send(self.trace.flush_soon())),
+                Ok(Command::Update(change)) => self.trace.about(change),
+                Ok(Command::Stop(reason)) => return self.trace.close(&reason),
+                Err(RecvTimeoutError::Disconnected) => return self.trace.close("recorder ended"),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.trace.tick();
+            pause = if taken > 0 { BUSY_PAUSE } else { IDLE_PAUSE };
+        }
+    }
+
+    /// Takes everything that is in the queue now.
+    fn gather(&mut self) -> usize {
+        let drained = self.queue.drain();
+        let now_ns = now_ns();
+        // After the drain: whoever is named in a record was announced before it was put down.
+        let rows = self.tasks.learn(self.processes.news(), now_ns);
+        rows.into_iter().for_each(|row| self.trace.process(row));
+        if !drained.drops.is_empty() {
+            self.trace.count_dropped(STREAM, &drained.drops, Reason::QueueFull, Stage::Queue);
+        }
+        let mut taken = 0;
+        for mut chunk in drained.chunks {
+            taken += chunk.len();
+            chunk.drain(..).for_each(|item| self.take(item, now_ns));
+            self.queue.recycle(chunk);
+            self.trace.tick();
+        }
+        self.names.iter_mut().for_each(|names| names.bury(now_ns));
+        taken
+    }
+
+    fn take(&mut self, item: Item, now_ns: u64) {
+        match item {
+            Item::Served(record) => {
+                let paths = self.follow(&record);
+                let event = self.event(&record, paths);
+                self.trace.push(event);
+            }
+            Item::Unstored(record) => drop(self.follow(&record)),
+            Item::Listed(listed) => {
+                self.names.get_mut(usize::from(listed.connection)).into_iter().for_each(|names| names.listed(&listed));
+            }
+            Item::Gone { connection, node } => {
+                self.names.get_mut(usize::from(connection)).into_iter().for_each(|names| names.gone(node.0, now_ns));
+            }
+            Item::NamesLost => self.names.iter_mut().for_each(Names::forget_all),
+        }
+    }
+
+    fn follow(&mut self, record: &Record) -> Paths {
+        let names = self.names.get_mut(usize::from(record.connection));
+        names.map_or_else(Paths::default, |names| names.follow(record))
+    }
+
+    fn event(&self, record: &Record, paths: Paths) -> Event {
+        let held = |bit, value| record.has(bit).then_some(value);
+        let who = self.tasks.who(record.task);
+        // The kernel's own requests bear nobody's ids, only zeros.
+        let is_somebody = record.tid != 0;
+        Event {
+            stream: STREAM,
+            seq: record.seq,
+            ts_ns: self.clock.ts_ns(record.start_ns),
+            duration_ns: record.duration_ns,
+            backing_ns: held(present::BACKING, record.backing_ns),
+            requests: 1,
+            op: record.op,
+            kind: Kind::Request,
+            syscall_nr: None,
+            origin: record.origin,
+            plane: Plane::Daemon,
+            path: paths.path,
+            path2: paths.path2,
+            offset: held(present::OFFSET, record.offset),
+            size: held(present::SIZE, record.size),
+            result: Some(record.result),
+            errno: record.errno,
+            flags: record.has(present::FLAGS).then_some(record.flags),
+            mode: record.has(present::MODE).then_some(record.mode),
+            ino: held(present::INO, record.ino),
+            dev: held(present::INO, record.dev.into()),
+            fh: held(present::FH, record.fh),
+            file_type: record.file_type,
+            pid: who.map(|who| who.pid),
+            tid: is_somebody.then_some(record.tid),
+            uid: is_somebody.then_some(record.uid),
+            gid: is_somebody.then_some(record.gid),
+            comm: who.map(|who| who.comm.clone()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

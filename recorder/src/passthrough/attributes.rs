@@ -1,0 +1,263 @@
+//! getattr, statx and setattr, and how a backing inode's attributes look to the kernel.
+
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+use super::handles::Open;
+use super::inodes::Inode;
+use super::sys::{self, Result, check, check_long};
+use super::{Call, Options};
+use crate::wire::answers::{Attr, AttrOut, EntryOut, Statx, StatxOut, StatxTime};
+use crate::wire::operation::{Setattr, Time};
+use crate::wire::{Answer, Errno, Handle, Node};
+
+/// How long the kernel may trust what it looked up: long enough for the steps of one path, short against a person.
+const CACHED: Duration = Duration::from_millis(20);
+
+/// AT_STATX_FORCE_SYNC and AT_STATX_DONT_SYNC: the flags a statx request may carry on.
+const STATX_SYNC_FLAGS: u32 = 0x6000;
+
+/// How long the kernel may trust entries and attributes. A file's attributes and missing names: never.
+#[derive(Clone, Copy, Debug)]
+pub struct Timeouts {
+    directory: Duration,
+    file_entry: Duration,
+}
+
+impl Timeouts {
+    pub fn new(options: Options) -> Timeouts {
+        let when = |allowed: bool| if allowed { CACHED } else { Duration::ZERO };
+        Timeouts { directory: when(!options.exact), file_entry: when(options.over_source && !options.exact) }
+    }
+
+    fn entry(&self, is_directory: bool) -> Duration {
+        if is_directory { self.directory } else { self.file_entry }
+    }
+
+    fn attributes(&self, is_directory: bool) -> Duration {
+        if is_directory { self.directory } else { Duration::ZERO }
+    }
+
+    /// What a lookup, or a call that made a name, answers.
+    pub fn entry_out(&self, node: Node, attributes: &libc::statx) -> EntryOut {
+        let is_directory = is_directory(attributes);
+        let (entry, attr) = (self.entry(is_directory), self.attributes(is_directory));
+        EntryOut {
+            nodeid: node.0,
+            generation: 0,
+            entry_valid: entry.as_secs(),
+            attr_valid: attr.as_secs(),
+            entry_valid_nsec: entry.subsec_nanos(),
+            attr_valid_nsec: attr.subsec_nanos(),
+            attr: attr_of(attributes),
+        }
+    }
+}
+
+impl Call<'_> {
+    pub fn getattr(&mut self, handle: Option<Handle>) -> Answer {
+        let attributes = self.attributes(handle, 0)?;
+        self.answer_attributes(&attributes)
+    }
+
+    pub fn statx(&mut self, handle: Option<Handle>, flags: u32) -> Answer {
+        let attributes = self.attributes(handle, (flags & STATX_SYNC_FLAGS) as libc::c_int)?;
+        let valid = self.fs.timeouts.attributes(is_directory(&attributes));
+        self.reply.put(&StatxOut {
+            attr_valid: valid.as_secs(),
+            attr_valid_nsec: valid.subsec_nanos(),
+            stat: statx_of(&attributes),
+            ..StatxOut::default()
+        })
+    }
+
+    pub fn setattr(&mut self, change: Setattr) -> Answer {
+        let inode = self.inode()?;
+        // FATTR_KILL_SUIDGID comes with changes of size; a chown clears the bits whoever does it.
+        self.assume(change.kill_suid_sgid)?;
+        if let Some(size) = change.size {
+            self.truncate(&inode, change.handle, size)?;
+        }
+        let fd = self.fs.inodes.descriptor(&inode)?;
+        let attributes = self.backing(|| {
+            set_owner(fd.as_fd(), &change)?;
+            set_mode(fd.as_fd(), &change)?;
+            set_times(fd.as_fd(), &change)?;
+            sys::statx_fd(fd.as_fd())
+        })?;
+        self.answer_attributes(&attributes)
+    }
+
+    /// Through the caller's open file where there is one: it may be open for writing when its mode no longer allows it.
+    fn truncate(&mut self, inode: &Inode, handle: Option<Handle>, size: u64) -> Result<()> {
+        let size = sys::offset(size)?;
+        if let Some(file) = handle.and_then(|handle| self.fs.handles.file(handle).ok()) {
+            return self.backing(|| set_size(file.fd.as_fd(), size));
+        }
+        if inode.is_directory() {
+            return Err(Errno(libc::EISDIR));
+        }
+        let inodes = &self.fs.inodes;
+        self.backing(|| set_size(inodes.open(inode, libc::O_WRONLY | libc::O_NONBLOCK)?.as_fd(), size))
+    }
+
+    fn attributes(&mut self, handle: Option<Handle>, sync_flags: libc::c_int) -> Result<libc::statx> {
+        let flags = libc::AT_EMPTY_PATH | sync_flags;
+        let open = handle.and_then(|handle| self.fs.handles.get(handle).ok());
+        if let Some(open) = open {
+            let (fd, identity) = match &open {
+                Open::File(file) => (file.fd.as_fd(), file.identity),
+                Open::Directory(directory) => (directory.fd.as_fd(), directory.identity),
+            };
+            self.is_about(identity);
+            return self.backing(|| sys::statx(fd, c"", flags));
+        }
+        let inode = self.inode()?;
+        let inodes = &self.fs.inodes;
+        self.backing(|| sys::statx(inodes.descriptor(&inode)?.as_fd(), c"", flags))
+    }
+
+    fn answer_attributes(&mut self, attributes: &libc::statx) -> Answer {
+        let valid = self.fs.timeouts.attributes(is_directory(attributes));
+        self.reply.put(&AttrOut {
+            attr_valid: valid.as_secs(),
+            attr_valid_nsec: valid.subsec_nanos(),
+            dummy: 0,
+            attr: attr_of(attributes),
+        })
+    }
+}
+
+fn set_size(fd: BorrowedFd<'_>, size: libc::off_t) -> Result<()> {
+    // SAFETY: plain integers.
+    check(unsafe { libc::ftruncate(fd.as_raw_fd(), size) })?;
+    Ok(())
+}
+
+fn set_owner(fd: BorrowedFd<'_>, change: &Setattr) -> Result<()> {
+    if change.uid.is_none() && change.gid.is_none() {
+        return Ok(());
+    }
+    let (uid, gid) = (change.uid.unwrap_or(u32::MAX), change.gid.unwrap_or(u32::MAX));
+    let flags = libc::AT_EMPTY_PATH | libc::AT_SYMLINK_NOFOLLOW;
+    // SAFETY: an empty, NUL-terminated name: the descriptor itself.
+    check(unsafe { libc::fchownat(fd.as_raw_fd(), c"".as_ptr(), uid, gid, flags) })?;
+    Ok(())
+}
+
+/// After the owner: chown clears the set-id bits that a new mode may hold.
+fn set_mode(fd: BorrowedFd<'_>, change: &Setattr) -> Result<()> {
+    let Some(mode) = change.mode else { return Ok(()) };
+    // SAFETY: an empty, NUL-terminated name: the descriptor itself. fchmod refuses O_PATH; libc has no wrapper for this.
+    check_long(unsafe {
+        libc::syscall(libc::SYS_fchmodat2, fd.as_raw_fd(), c"".as_ptr(), mode & 0o7777, libc::AT_EMPTY_PATH)
+    })?;
+    Ok(())
+}
+
+fn set_times(fd: BorrowedFd<'_>, change: &Setattr) -> Result<()> {
+    if change.atime.is_none() && change.mtime.is_none() {
+        return Ok(());
+    }
+    let times = [timespec(change.atime), timespec(change.mtime)];
+    // SAFETY: two timespecs; an empty, NUL-terminated name: the descriptor itself.
+    check(unsafe { libc::utimensat(fd.as_raw_fd(), c"".as_ptr(), times.as_ptr(), libc::AT_EMPTY_PATH) })?;
+    Ok(())
+}
+
+fn timespec(time: Option<Time>) -> libc::timespec {
+    match time {
+        None => libc::timespec { tv_sec: 0, tv_nsec: libc::UTIME_OMIT },
+        Some(Time::Now) => libc::timespec { tv_sec: 0, tv_nsec: libc::UTIME_NOW },
+        Some(Time::At { seconds, nanoseconds }) => {
+            libc::timespec { tv_sec: seconds, tv_nsec: libc::c_long::from(nanoseconds) }
+        }
+    }
+}
+
+pub fn is_directory(attributes: &libc::statx) -> bool {
+    u32::from(attributes.stx_mode) & libc::S_IFMT == libc::S_IFDIR
+}
+
+fn attr_of(stat: &libc::statx) -> Attr {
+    Attr {
+        ino: stat.stx_ino,
+        size: stat.stx_size,
+        blocks: stat.stx_blocks,
+        atime: stat.stx_atime.tv_sec,
+        mtime: stat.stx_mtime.tv_sec,
+        ctime: stat.stx_ctime.tv_sec,
+        atimensec: stat.stx_atime.tv_nsec,
+        mtimensec: stat.stx_mtime.tv_nsec,
+        ctimensec: stat.stx_ctime.tv_nsec,
+        mode: u32::from(stat.stx_mode),
+        nlink: stat.stx_nlink,
+        uid: stat.stx_uid,
+        gid: stat.stx_gid,
+        rdev: encode_device(stat.stx_rdev_major, stat.stx_rdev_minor),
+        blksize: stat.stx_blksize,
+        flags: 0,
+    }
+}
+
+fn statx_of(stat: &libc::statx) -> Statx {
+    Statx {
+        mask: stat.stx_mask,
+        blksize: stat.stx_blksize,
+        attributes: stat.stx_attributes,
+        nlink: stat.stx_nlink,
+        uid: stat.stx_uid,
+        gid: stat.stx_gid,
+        mode: stat.stx_mode,
+        ino: stat.stx_ino,
+        size: stat.stx_size,
+        blocks: stat.stx_blocks,
+        attributes_mask: stat.stx_attributes_mask,
+        atime: statx_time(&stat.stx_atime),
+        btime: statx_time(&stat.stx_btime),
+        ctime: statx_time(&stat.stx_ctime),
+        mtime: statx_time(&stat.stx_mtime),
+        rdev_major: stat.stx_rdev_major,
+        rdev_minor: stat.stx_rdev_minor,
+        dev_major: stat.stx_dev_major,
+        dev_minor: stat.stx_dev_minor,
+        ..Statx::default()
+    }
+}
+
+fn statx_time(time: &libc::statx_timestamp) -> StatxTime {
+    StatxTime { tv_sec: time.tv_sec, tv_nsec: time.tv_nsec, reserved: 0 }
+}
+
+/// The kernel's new_encode_dev: 12 bits of major, 20 of minor, in 32.
+pub fn encode_device(major: u32, minor: u32) -> u32 {
+    minor & 0xff | major << 8 | (minor & !0xff) << 12
+}
+
+/// The kernel's new_decode_dev, as makedev(3) wants it.
+pub fn decode_device(device: u32) -> libc::dev_t {
+    libc::makedev((device & 0xfff00) >> 8, device & 0xff | device >> 12 & 0xfff00)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn device_numbers_survive_the_protocols_encoding() {
+        for (major, minor) in [(0, 0), (1, 3), (8, 17), (259, 0xfffff), (0xfff, 256)] {
+            let decoded = decode_device(encode_device(major, minor));
+            assert_eq!((libc::major(decoded), libc::minor(decoded)), (major, minor));
+        }
+    }
+
+    #[test]
+    fn files_attributes_are_never_cached_and_exact_caches_nothing() {
+        let of = |exact, over_source| Timeouts::new(Options { exact, over_source, way: None });
+        assert_eq!(of(false, true).attributes(false), Duration::ZERO);
+        assert_eq!(of(false, false).entry(false), Duration::ZERO);
+        assert_eq!(of(false, true).entry(false), CACHED);
+        assert_eq!(of(false, false).entry(true), CACHED);
+        assert_eq!(of(true, true).entry(true) + of(true, true).entry(false), Duration::ZERO);
+    }
+}

@@ -1,0 +1,203 @@
+//! Keeps the number of nodes the kernel knows within a bound: asks it to forget old ones when many are known, and
+//! makes new names wait, then fail, when no more can be held. Inodes in use are never given up.
+//!
+//! The asking is done by a thread of its own: invalidating an entry takes its directory's lock, which the kernel holds
+//! while one of our workers answers a lookup there.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::held::lock;
+use super::inodes::{Inode, Inodes};
+use super::sys::Result;
+use crate::wire::{Errno, Node, Notify};
+
+/// As many nodes as the kernel takes at once from one FUSE_NOTIFY_PRUNE (`batch` in fuse_notify_prune).
+const BATCH_NODES: usize = 512;
+/// How long forgets may take to come back after a batch before the next one is sent.
+const SETTLE: Duration = Duration::from_millis(5);
+/// The longest pause while nothing can be freed because everything known is in use.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+/// How long a new name waits for room. FUSE_NOTIFY_PRUNE needs no directory's lock, so room comes while it waits.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The same where entries are invalidated: the one to go may lie in the very directory that waits.
+const PATIENCE_WITH_ENTRIES: Duration = Duration::from_millis(100);
+
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From here on the kernel is asked to forget.
+    pub ease: usize,
+    /// No more than this are held.
+    pub full: usize,
+}
+
+impl Limits {
+    /// One descriptor a node. The last fifth of the limit is for files that programs open.
+    pub fn by_descriptors(descriptor_limit: usize) -> Limits {
+        Limits { ease: descriptor_limit / 10 * 5, full: descriptor_limit / 10 * 8 }
+    }
+
+    /// Nodes are memory alone, about 300 bytes each.
+    pub fn by_memory() -> Limits {
+        const EASE_NODES: usize = 200_000;
+        Limits { ease: EASE_NODES, full: usize::MAX }
+    }
+}
+
+pub struct Pressure {
+    limits: Limits,
+    shared: Arc<Shared>,
+}
+
+#[derive(Default)]
+struct Shared {
+    /// What the pruning thread is told; its condition variable is `wake`.
+    orders: Mutex<Orders>,
+    wake: Condvar,
+    /// Those who wait for room, and their condition variable.
+    waiting: AtomicUsize,
+    room: Condvar,
+    room_lock: Mutex<()>,
+    /// The kernel refused FUSE_NOTIFY_PRUNE (before 6.18): entries are invalidated by name instead.
+    by_entries: AtomicBool,
+}
+
+#[derive(Default)]
+struct Orders {
+    needed: bool,
+    stop: bool,
+}
+
+impl Pressure {
+    pub fn new(limits: Limits) -> Pressure {
+        Pressure { limits, shared: Arc::default() }
+    }
+
+    /// Starts the thread that asks the kernel. It ends when `inodes` go.
+    pub fn relieve(&self, inodes: &Arc<Inodes>, notify: Arc<dyn Notify>) -> std::io::Result<()> {
+        let (inodes, shared, limits) = (Arc::downgrade(inodes), self.shared.clone(), self.limits);
+        let work = move || Pruning { inodes, shared, limits, notify }.run();
+        thread::Builder::new().name("glassfs-prune".into()).spawn(work)?;
+        Ok(())
+    }
+
+    pub fn grown_to(&self, known: usize) {
+        if known > self.limits.ease {
+            let mut orders = lock(&self.shared.orders);
+            if !orders.needed {
+                orders.needed = true;
+                self.shared.wake.notify_one();
+            }
+        }
+    }
+
+    pub fn fallen_to(&self, known: usize) {
+        if known < self.limits.full && self.shared.waiting.load(Ordering::SeqCst) > 0 {
+            // Taken and left: whoever has just found no room is then waiting, and hears this.
+            drop(lock(&self.shared.room_lock));
+            self.shared.room.notify_all();
+        }
+    }
+
+    pub fn admit(&self, known: impl Fn() -> usize) -> Result<()> {
+        if self.limits.full == usize::MAX || known() < self.limits.full {
+            return Ok(());
+        }
+        self.shared.waiting.fetch_add(1, Ordering::SeqCst);
+        let admitted = self.wait_for_room(known);
+        self.shared.waiting.fetch_sub(1, Ordering::SeqCst);
+        admitted
+    }
+
+    fn wait_for_room(&self, known: impl Fn() -> usize) -> Result<()> {
+        let by_entries = self.shared.by_entries.load(Ordering::Relaxed);
+        let deadline = Instant::now() + if by_entries { PATIENCE_WITH_ENTRIES } else { PATIENCE };
+        let mut guard = lock(&self.shared.room_lock);
+        while known() >= self.limits.full {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(Errno(libc::ENFILE));
+            }
+            guard = self.shared.room.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Pressure {
+    fn drop(&mut self) {
+        lock(&self.shared.orders).stop = true;
+        self.shared.wake.notify_one();
+    }
+}
+
+struct Pruning {
+    /// Weak: this thread must not keep a filesystem alive that nobody serves any more.
+    inodes: Weak<Inodes>,
+    shared: Arc<Shared>,
+    limits: Limits,
+    notify: Arc<dyn Notify>,
+}
+
+impl Pruning {
+    fn run(&self) {
+        let mut pause = SETTLE;
+        while self.wait_for_orders() {
+            let Some(inodes) = self.inodes.upgrade() else { return };
+            let before = inodes.known();
+            let old = inodes.least_used(BATCH_NODES);
+            if self.ask_to_forget(&old) == Err(Errno(libc::ENODEV)) {
+                return;
+            }
+            drop(old);
+            drop(inodes);
+            self.pause(pause);
+            let Some(known) = self.inodes.upgrade().map(|inodes| inodes.known()) else { return };
+            pause = if known < before { SETTLE } else { (pause * 2).min(MAX_PAUSE) };
+            // A good margin below, so that this is a burst now and then and not a steady drip.
+            if known <= self.limits.ease / 4 * 3 {
+                lock(&self.shared.orders).needed = false;
+            }
+        }
+    }
+
+    /// False: stop.
+    fn wait_for_orders(&self) -> bool {
+        let orders = lock(&self.shared.orders);
+        let idle = |orders: &mut Orders| !orders.needed && !orders.stop;
+        !self.shared.wake.wait_while(orders, idle).unwrap_or_else(PoisonError::into_inner).stop
+    }
+
+    fn pause(&self, time: Duration) {
+        let orders = lock(&self.shared.orders);
+        drop(self.shared.wake.wait_timeout_while(orders, time, |orders| !orders.stop));
+    }
+
+    fn ask_to_forget(&self, old: &[Arc<Inode>]) -> Result<()> {
+        if old.is_empty() {
+            return Ok(());
+        }
+        if !self.shared.by_entries.load(Ordering::Relaxed) {
+            let nodes: Vec<Node> = old.iter().map(|inode| inode.node).collect();
+            match self.notify.prune(&nodes) {
+                Ok(()) => return Ok(()),
+                Err(Errno(libc::ENODEV)) => return Err(Errno(libc::ENODEV)),
+                Err(_) => self.shared.by_entries.store(true, Ordering::Relaxed),
+            }
+        }
+        self.invalidate(old)
+    }
+
+    /// ENOENT (the entry has gone by itself) is no failure; nor is any other but the end of the connection.
+    fn invalidate(&self, old: &[Arc<Inode>]) -> Result<()> {
+        for inode in old {
+            let (parent, name) = inode.seen_as();
+            if let Err(Errno(libc::ENODEV)) = self.notify.invalidate_entry(parent, &name) {
+                return Err(Errno(libc::ENODEV));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,283 @@
+//! The thread "glassfs-trace": makes segments of batches and names them. What a full or failing disk does not take is
+//! counted; totals and the ledger of it wait in memory until it takes them.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parquet::errors::ParquetError;
+
+use super::about::About;
+use super::clock::NS_PER_SECOND;
+use super::columns::Table;
+use super::count_columns::{ledger_batch, plain_schema, processes_batch, totals_batch};
+use super::encode::encode;
+use super::event_columns::{batches, events_schema};
+use super::folder::{ABOUT, Folder};
+use super::handover::{Batch, Handover};
+use super::housekeeper::Housekeeper;
+use super::ledger::{Ledger, Reason, Stage};
+use super::manifest::{Contents, Live, Manifest};
+use super::processes::ProcessRow;
+use super::segment::Segment;
+use super::totals::Totals;
+
+/// How often free space is looked at when nothing is written.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Rows of totals and ledger that may wait for a disk that takes nothing (about 1 kB each). Beyond it they are added up
+/// by the minute, then by the hour, then by the day: the sums stay exact.
+const PENDING_ROWS: usize = 20_000;
+const COARSER_NS: [i64; 3] = [60 * NS_PER_SECOND, 3_600 * NS_PER_SECOND, 86_400 * NS_PER_SECOND];
+
+/// Rows of processes that may wait; more are forgotten, the oldest first (about 500 bytes each).
+const PENDING_PROCESSES: usize = 20_000;
+
+pub(super) struct Writer {
+    pub folder: Arc<Folder>,
+    pub manifest: Arc<Manifest>,
+    pub handover: Arc<Handover>,
+    pub about: Box<About>,
+    pub about_written: bool,
+    pub pending: Pending,
+}
+
+/// What is not on disk yet.
+#[derive(Default)]
+pub(super) struct Pending {
+    totals: Totals,
+    ledger: Ledger,
+    processes: Vec<ProcessRow>,
+}
+
+impl Pending {
+    fn is_empty(&self) -> bool {
+        self.totals.is_empty() && self.ledger.is_empty() && self.processes.is_empty()
+    }
+
+    fn keep_small(&mut self) {
+        for span_ns in COARSER_NS {
+            if self.totals.len() + self.ledger.len() > PENDING_ROWS {
+                self.totals.coarsen(span_ns);
+                self.ledger.coarsen(span_ns);
+            }
+        }
+        let too_many = self.processes.len().saturating_sub(PENDING_PROCESSES);
+        self.processes.drain(..too_many);
+    }
+}
+
+impl Writer {
+    /// Until the trace is closed: deals with what comes. Gives the reason for the end.
+    pub fn run(&mut self) -> String {
+        loop {
+            let work = self.handover.take(IDLE);
+            self.look_at_space();
+            if let Some(about) = work.about {
+                (self.about, self.about_written) = (about, false);
+            }
+            match work.batch {
+                Some(batch) => self.settle(batch),
+                None => drop(self.write_pending(Vec::new())),
+            }
+            self.write_about();
+            if let Some(reason) = work.closing {
+                return reason;
+            }
+        }
+    }
+
+    /// The trace's end: merges the rest, says goodbye in trace.json, and removes what the manifest does not name. Whether
+    /// the disk took everything.
+    pub fn end(&mut self, reason: String, merging: JoinHandle<Housekeeper>) -> bool {
+        self.manifest.closing();
+        let mut housekeeper = merging.join();
+        if let Ok(housekeeper) = &mut housekeeper {
+            housekeeper.finish();
+        }
+        self.about.end_ns = Some(self.about.clock.now_ns());
+        self.about.end_reason = Some(reason);
+        self.about_written = false;
+        if !self.write_about() {
+            self.folder.release_reserve();
+            self.write_about();
+        }
+        self.folder.release_reserve();
+        // A finished trace can be read by plain globs, so no file may be in it twice.
+        if let Ok(housekeeper) = &mut housekeeper {
+            housekeeper.bury(Duration::ZERO);
+        }
+        self.about_written && self.pending.is_empty()
+    }
+
+    fn look_at_space(&self) {
+        let wanted = u64::from(self.about.options.min_free_percent);
+        // A disk that does not say is not called full: writing will tell.
+        let low = self.folder.free_percent().is_ok_and(|free| free < wanted);
+        self.handover.set_low_space(low);
+    }
+
+    pub fn write_about(&mut self) -> bool {
+        if !self.about_written {
+            let json = self.about.to_json().map_err(io::Error::from);
+            self.about_written = json.and_then(|json| self.folder.replace(ABOUT, &json)).is_ok();
+        }
+        self.about_written
+    }
+
+    fn settle(&mut self, batch: Batch) {
+        let (rows, bytes) = (batch.segment.len(), batch.segment.bytes());
+        let urgent = batch.urgent;
+        let complete = self.write(batch);
+        self.handover.release(rows, bytes);
+        let complete = (complete || (urgent && self.write_from_reserve())) && self.write_about();
+        self.handover.settle(complete);
+    }
+
+    /// Totals and ledger that a full disk has refused, in the room that was kept for them.
+    pub fn write_from_reserve(&mut self) -> bool {
+        self.folder.release_reserve();
+        self.write_pending(Vec::new()).is_ok()
+    }
+
+    /// Whether nothing waits any more.
+    fn write(&mut self, batch: Batch) -> bool {
+        self.pending.totals.merge(&batch.totals);
+        self.pending.ledger.merge(&batch.ledger);
+        self.pending.processes.extend(batch.processes);
+        let written = match self.write_events(&batch.segment) {
+            Ok(events) => self.write_with_ledger(&batch.segment, events),
+            Err(cause) => {
+                self.pending.ledger.dropped(batch.segment.tally(), reason(&cause), Stage::Trace);
+                self.write_pending(Vec::new()).is_ok()
+            }
+        };
+        self.pending.keep_small();
+        written
+    }
+
+    /// The events are on disk; they count as stored only if their ledger and the manifest's line are too.
+    fn write_with_ledger(&mut self, segment: &Segment, events: Option<Live>) -> bool {
+        let before = self.pending.ledger.clone();
+        self.pending.ledger.stored(segment.tally());
+        let Err(cause) = self.write_pending(events.into_iter().collect()) else { return true };
+        self.pending.ledger = before;
+        self.pending.ledger.dropped(segment.tally(), reason(&cause), Stage::Trace);
+        false
+    }
+
+    fn write_events(&self, segment: &Segment) -> io::Result<Option<Live>> {
+        if segment.is_empty() {
+            return Ok(None);
+        }
+        let bytes = unpanicked(|| encode(&self.about.id, events_schema(), batches(segment)))?;
+        let times = || segment.rows().iter().map(|row| row.ts_ns);
+        let contents = Contents {
+            rows: segment.len() as u64,
+            bytes: bytes.len() as u64,
+            streams: segment.streams(),
+            from_ns: times().min().unwrap_or(0),
+            to_ns: times().max().unwrap_or(0),
+        };
+        self.store(Table::Events, &bytes, contents).map(Some)
+    }
+
+    /// Writes what waits and names it together with `segments`. On failure all files of it are gone, and it waits on.
+    fn write_pending(&mut self, mut segments: Vec<Live>) -> io::Result<()> {
+        let outcome = self.write_counts(&mut segments).and_then(|()| match segments.is_empty() {
+            true => Ok(()),
+            false => self.manifest.add(segments.clone()),
+        });
+        match &outcome {
+            Ok(()) => self.pending = Pending::default(),
+            Err(_) => segments.iter().for_each(|live| self.folder.remove(&live.name)),
+        }
+        outcome
+    }
+
+    fn write_counts(&self, segments: &mut Vec<Live>) -> io::Result<()> {
+        let Pending { totals, ledger, processes } = &self.pending;
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let encoded = |table, batch: Result<_, arrow_schema::ArrowError>| {
+            unpanicked(|| encode(&self.about.id, plain_schema(table), [batch.map_err(ParquetError::from)]))
+        };
+        if !totals.is_empty() {
+            let bytes = encoded(Table::Totals, totals_batch(totals))?;
+            let times = totals.rows().iter().map(|(key, _)| key.second_ns);
+            segments.push(self.store(Table::Totals, &bytes, counted(&bytes, times))?);
+        }
+        if !ledger.is_empty() {
+            let bytes = encoded(Table::Ledger, ledger_batch(ledger))?;
+            let times = ledger.rows().into_iter().map(|(entry, _)| entry.second_ns);
+            segments.push(self.store(Table::Ledger, &bytes, counted(&bytes, times))?);
+        }
+        if !processes.is_empty() {
+            let bytes = encoded(Table::Processes, processes_batch(processes))?;
+            let times = processes.iter().map(|row| row.ts_ns);
+            segments.push(self.store(Table::Processes, &bytes, counted(&bytes, times))?);
+        }
+        Ok(())
+    }
+
+    fn store(&self, table: Table, bytes: &[u8], contents: Contents) -> io::Result<Live> {
+        let name = self.folder.write_segment(table, bytes)?;
+        Ok(Live { name, table, contents, generation: 0 })
+    }
+}
+
+/// The contents of a segment without streams.
+pub(super) fn counted(bytes: &[u8], times: impl Iterator<Item = i64> + Clone) -> Contents {
+    Contents {
+        rows: times.clone().count() as u64,
+        bytes: bytes.len() as u64,
+        streams: Vec::new(),
+        from_ns: times.clone().min().unwrap_or(0),
+        to_ns: times.max().unwrap_or(0),
+    }
+}
+
+fn reason(cause: &io::Error) -> Reason {
+    match cause.raw_os_error() {
+        Some(libc::ENOSPC | libc::EDQUOT) => Reason::TraceDiskFull,
+        _ => Reason::TraceDiskError,
+    }
+}
+
+/// An encoder that gives up must not end the thread: it costs the segment, and is counted.
+pub(super) fn unpanicked<T>(encode: impl FnOnce() -> Result<T, ParquetError>) -> io::Result<T> {
+    let result = catch_unwind(AssertUnwindSafe(encode)).map_err(|_| io::Error::other("the encoder panicked"))?;
+    result.map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Kind, Op};
+    use crate::trace::totals::Sample;
+
+    #[test]
+    fn what_a_disk_does_not_take_for_hours_stays_exact_and_small() {
+        let mut pending = Pending::default();
+        let one = |second: i64, op| Sample {
+            ts_ns: second * NS_PER_SECOND,
+            op,
+            errno: 0,
+            kind: Kind::Request,
+            bytes: 1,
+            duration_ns: 1,
+            backing_ns: 0,
+        };
+        for second in 0..20_000 {
+            Op::ALL.iter().for_each(|op| pending.totals.count(&one(second, *op)));
+            pending.ledger.drop_events(second * NS_PER_SECOND, 0, 43, Reason::TraceDiskFull, Stage::Trace);
+            pending.keep_small();
+        }
+        assert!(pending.totals.len() + pending.ledger.len() <= PENDING_ROWS);
+        assert_eq!(pending.totals.counted(), 20_000 * 43);
+        assert_eq!(pending.ledger.sum().dropped, 20_000 * 43);
+    }
+}

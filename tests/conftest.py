@@ -1,0 +1,85 @@
+"""Fixtures of all tests on real mounts, their markers, and a deadline for every test."""
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support import people, places, recorder
+
+DEFAULT_DEADLINE_S = 120
+MARKERS = (
+    "root: needs root (mounts filesystems, changes users)",
+    "mount: mounts through the recorder: needs /dev/fuse and the built binary",
+    "slow: too long for `make test`; `make test-all` runs it",
+    "deadline(seconds): the longest the test may take",
+)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for marker in MARKERS:
+        config.addinivalue_line("markers", marker)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("root") and os.geteuid() != 0:
+        pytest.skip("needs root: it mounts filesystems and changes users")
+    if item.get_closest_marker("mount"):
+        if not people.DEVICE.exists():
+            pytest.skip("there is no /dev/fuse here")
+        if not recorder.binary().exists():
+            pytest.skip(f"the recorder is not built: {recorder.binary()}")
+
+
+@pytest.fixture(autouse=True)
+def deadline(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No test runs for ever: a stuck mount would stop all that follow."""
+    marker = request.node.get_closest_marker("deadline")
+    seconds = marker.args[0] if marker else DEFAULT_DEADLINE_S
+
+    def over(*_: object) -> None:
+        raise AssertionError(f"not over in {seconds} s")
+
+    previous = signal.signal(signal.SIGALRM, over)
+    signal.alarm(seconds)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, previous)
+
+
+@pytest.fixture
+def public(request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A scratch folder that every user can enter; mounts left in it are torn down."""
+    with places.public_folder(f"glassfs-{request.node.name[:40].replace('[', '-').rstrip(']')}") as folder:
+        yield folder
+
+
+@pytest.fixture
+def ext4(public: Path) -> Iterator[Path]:
+    with places.loop_ext4(public, megabytes=2048) as place:
+        yield place
+
+
+@pytest.fixture
+def mount_point(public: Path) -> Path:
+    place = public / "mnt"
+    place.mkdir()
+    return place
+
+
+@pytest.fixture
+def ordinary(public: Path) -> Iterator[people.Person]:
+    """An ordinary user who may mount: /dev/fuse is 0666 meanwhile, and fusermount3 is there."""
+    if shutil.which("fusermount3") is None:
+        pytest.skip("fusermount3 (package fuse3) is not installed; ordinary users mount with it")
+    with people.device_for_everybody():
+        yield people.person()
+
+
+def require(*programs: str) -> None:
+    """Skips, in words, what needs a program that is not installed."""
+    missing = [program for program in programs if shutil.which(program) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")

@@ -1,0 +1,124 @@
+"""Runs pjdfstest on a bare ext4 and behind the mount, at the same time, and compares which tests ran and passed.
+
+    python tests/posix/run_posix.py [--plane daemon]
+
+The last line is `N passed, 0 failed`; the exit status is 0 only when the mount failed none that the bare directory passes,
+and both ran the same tests. Needs root, cargo for the first time (the suite is kept in .cache/), and the built recorder.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from support import places, recorder  # noqa: E402
+
+VERSION = "0.2.2"
+CACHE = recorder.REPOSITORY / ".cache" / f"pjdfstest-{VERSION}"
+BUILD_S = 900
+SUITE_S = 600
+# Its users must exist; its own default `tests` does not. The nap is longer than ext4's timestamps need (10 ms).
+SETTINGS = """
+[features]
+posix_fallocate = {}
+rename_ctime = {}
+utimensat = {}
+utime_now = {}
+stat_st_birthtime = {}
+[settings]
+naptime = 0.05
+[dummy_auth]
+entries = [["nobody", "nogroup"], ["daemon", "daemon"], ["bin", "bin"]]
+"""
+
+
+def suite() -> Path:
+    """The suite's binary, built once from the crate registry."""
+    program = CACHE / "bin/pjdfstest"
+    if not program.exists():
+        print(f"building pjdfstest {VERSION} (once, kept in {CACHE})", flush=True)
+        # Outside the repository, whose toolchain file and workspace are none of the suite's business.
+        with tempfile.TemporaryDirectory(prefix="pjdfstest-") as folder:
+            subprocess.run(
+                ["cargo", "install", "--quiet", "--locked", "--version", VERSION, "--root", str(CACHE), "--target-dir", f"{folder}/target", "pjdfstest"],
+                check=True, timeout=BUILD_S, cwd=folder,
+            )
+    return program
+
+
+def run_suite(program: Path, settings: Path, directory: Path, second: Path) -> dict[str, str]:
+    """Test name -> ok, skipped, FAILED."""
+    words = [program, "-c", settings, "-s", second, "-p", directory]
+    done = subprocess.run([str(word) for word in words], capture_output=True, text=True, timeout=SUITE_S, cwd="/")
+    results = {}
+    for line in done.stdout.splitlines():
+        words = line.split()
+        if len(words) == 2 and "::" in words[0] and not line[0].isspace():
+            results[words[0]] = words[1]
+    (settings.parent / f"{directory.parent.name}.out").write_text(done.stdout + done.stderr)
+    if not results:
+        raise SystemExit(f"pjdfstest said nothing: {done.stdout[-1000:]}{done.stderr[-1000:]}")
+    return results
+
+
+def compare(bare: dict[str, str], through: dict[str, str]) -> tuple[int, list[str]]:
+    """How many passed behind the mount, and what is wrong: one line each."""
+    wrong = [f"{name}: not run behind the mount" for name in bare.keys() - through.keys()]
+    wrong += [f"{name}: not run on the bare directory" for name in through.keys() - bare.keys()]
+    for name, result in sorted(through.items()):
+        if result not in ("ok", "skipped") or result != bare.get(name, result):
+            wrong.append(f"{name}: {result} behind the mount, {bare.get(name, 'not run')} on the bare directory")
+    return sum(result == "ok" for result in through.values()), wrong
+
+
+def both(folder: Path, extra: tuple[str, ...] = ()) -> tuple[dict[str, str], dict[str, str]]:
+    """The suite on the bare ext4 and behind the mount over another directory of it."""
+    program = suite()
+    settings = folder / "settings.toml"
+    settings.write_text(SETTINGS)
+    with places.loop_ext4(folder, megabytes=1024) as ext4, places.tmpfs(folder, megabytes=64) as second:
+        for name in ("bare/place", "source/place"):
+            (ext4 / name).mkdir(parents=True)
+        mount_point = folder / "through"
+        mount_point.mkdir()
+        for name in ("bare", "through"):
+            (second / name).mkdir()
+        with recorder.mounted(ext4 / "source", mount_point, folder / "trace", deadline_s=SUITE_S, extra=extra), ThreadPoolExecutor(2) as pool:
+            one = pool.submit(run_suite, program, settings, ext4 / "bare/place", second / "bare")
+            two = pool.submit(run_suite, program, settings, mount_point / "place", second / "through")
+            return one.result(), two.result()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="pjdfstest on the bare directory and behind the mount")
+    parser.add_argument("--plane", default="daemon", choices=["daemon", "kernel"])
+    plane = parser.parse_args().plane
+    if plane != "daemon":
+        print(f"the {plane} plane is not built yet; the daemon plane is: make posix PLANE=daemon", file=sys.stderr)
+        return 2
+    if os.geteuid() != 0:
+        print("pjdfstest needs root: it changes users and makes device nodes. Run: sudo make posix PLANE=daemon", file=sys.stderr)
+        return 3
+    if not recorder.binary().exists():
+        print(f"the recorder is not built: {recorder.binary()}. Run: make compile", file=sys.stderr)
+        return 3
+    with places.public_folder("glassfs-posix") as folder:
+        bare, through = both(folder)
+        passed, wrong = compare(bare, through)
+        if wrong:
+            shutil.copy(folder / "through.out", "/tmp/glassfs-posix.out")
+            wrong.append("(the suite's own words: /tmp/glassfs-posix.out)")
+    print(f"bare ext4: {sum(result == 'ok' for result in bare.values())} passed of {len(bare)}; behind the mount: {passed} passed of {len(through)}")
+    print("\n".join(wrong), end="\n" if wrong else "")
+    print(f"{passed} passed, {len([line for line in wrong if not line.startswith('(')])} failed")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
