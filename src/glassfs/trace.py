@@ -213,10 +213,15 @@ class Trace:
     def state(self) -> State:
         if self.about.end_ns is not None:
             return State.ENDED
-        started = None
+        began = None
         if self.about.wall_minus_mono_ns is not None:
-            started = self.about.start_ns - self.about.wall_minus_mono_ns
-        runs = recorder_runs(self.about.recorder_pid, self.about.boot_id, started)
+            began = self.about.start_ns - self.about.wall_minus_mono_ns
+        runs = recorder_runs(
+            self.about.recorder_pid,
+            self.about.boot_id,
+            start_ticks=self.about.recorder_start_ticks,
+            trace_began_mono_ns=began,
+        )
         return State.LIVE if runs else State.NO_GOODBYE
 
     def size_bytes(self) -> int:

@@ -10,7 +10,7 @@ from samples import COMMAND, database_run
 from tracewriter import OPS, START_NS, TraceWriter, event
 
 from glassfs.filters import CLASSES, Filter
-from glassfs.query import Reader
+from glassfs.query import Reader, breakdown
 from glassfs.trace import Trace
 
 ALL_BY_EVENTS = Filter.parse(min_latency="0")
@@ -67,6 +67,12 @@ def test_files_come_in_the_order_asked_for(run: Reader, sort: str):
         assert row.count == len(those)
         assert row.read_bytes == sum(each.result or 0 for each in those if each.op == "read" and not each.errno)
         assert row.written_bytes == sum(each.result or 0 for each in those if each.op == "write" and not each.errno)
+
+
+def test_very_many_events_are_ranked_by_hash_and_give_the_same_files(run: Reader, monkeypatch: pytest.MonkeyPatch):
+    by_name = run.files(limit=1000)
+    monkeypatch.setattr(breakdown, "RANK_BY_NAME_EVENTS", 0)
+    assert run.files(limit=1000) == by_name
 
 
 def test_threads_bear_the_names_of_process_and_thread(run: Reader):

@@ -101,6 +101,16 @@ def test_a_pid_that_another_process_got_later_is_not_the_recorder(traces: Path):
         child.communicate(b"\n")
 
 
+def test_the_recorders_start_is_compared_to_the_tick_where_the_trace_says_it(traces: Path):
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    writer = TraceWriter(traces / "one")
+    writer.live()
+    writer.describe(recorder={"pid": os.getpid(), "start_ticks": int(fields[19])}, clock={})
+    assert Trace(traces / "one").state() is State.LIVE
+    writer.describe(recorder={"pid": os.getpid(), "start_ticks": int(fields[19]) - 1})
+    assert Trace(traces / "one").state() is State.NO_GOODBYE
+
+
 def test_a_recorder_of_an_earlier_boot_is_gone(traces: Path):
     writer = TraceWriter(traces / "one")
     writer.live()

@@ -31,11 +31,15 @@ _ERROR_EXAMPLES = 2
 _POWERS_NS = [10**power for power in range(3, 13)]
 
 
-def render_summary(trace: Trace, *, word: str = "@last", color: bool = False, width: int = WIDTH) -> str:
+def render_summary(trace: Trace | Reader, *, word: str = "@last", paint: Paint = PLAIN, width: int = WIDTH) -> str:
     """The summary of a whole trace, for who has just made it. `word`: what it is called in the commands proposed."""
-    with Reader(trace) as reader:
+    reader = trace if isinstance(trace, Reader) else Reader(trace)
+    try:
         summary = reader.summary()
-        return draw(summary, few_events(reader, summary), word=word, paint=Paint(color), width=width)
+        return draw(summary, few_events(reader, summary), word=word, paint=paint, width=width)
+    finally:
+        if reader is not trace:
+            reader.close()
 
 
 def few_events(reader: Reader, summary: Summary, wanted: Filter = EVERYTHING) -> list[Event]:
@@ -134,8 +138,10 @@ def _seen(coverage: Coverage) -> str:
         return f"saw all of the {size(coverage.program_bytes)} that the program read and wrote"
     unit = unit_of(coverage.program_bytes)
     seen, _ = in_unit(coverage.seen_bytes, unit)
-    whole, _ = in_unit(coverage.program_bytes, unit)
-    return f"saw {seen} of the {whole} {unit} that the program read and wrote ({share(coverage.share or 0)})"
+    if seen == "0.0":
+        seen = size(coverage.seen_bytes)
+    part = f"{seen if coverage.seen_bytes else 'none'} of the {size(coverage.program_bytes)}"
+    return f"saw {part} that the program read and wrote" + (f" ({share(coverage.share)})" if coverage.share else "")
 
 
 def _elsewhere(coverage: Coverage) -> list[str]:
@@ -165,7 +171,9 @@ def _after(summary: Summary, few: Sequence[Event], *, width: int) -> list[str]:
     lines = []
     if summary.errors and not few:
         shown = [_error(row, summary.headline) for row in summary.errors]
-        lines.append(wrapped([f"errors: {shown[0]}", *shown[1:]], separator=", ", width=width, indent=2))
+        lines.append(
+            wrapped([f"errors: {shown[0]}", *shown[1:]], separator=", ", width=width, indent=2, hang=len("errors: "))
+        )
     for hint in summary.hints:
         lead = "not visible here: " if hint.kind == "mapped" else ""
         lines.append(wrapped([lead + safe(hint.text)], separator="", width=width, indent=2))

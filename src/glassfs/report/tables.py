@@ -133,7 +133,7 @@ def threads(rows: Sequence[ThreadRow], noun: str, *, title: str, paint: Paint, w
 def who(row: ThreadRow) -> str:
     """`db_bench 4711` for a process' first thread, `db_bench 4711, rocksdb:low 4713` for another."""
     if row.pid is None and row.thread is None:
-        return "the kernel (page faults, writeback)"
+        return "the kernel, on its own account"
     process = safe(row.process or row.thread or "?")
     first = f"{process} {row.pid if row.pid is not None else '?'}"
     if row.tid is None or (row.tid == row.pid and row.thread in (None, row.process)):
