@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 
 import pytest
 from samples import database_run
 
 import glassfs
+from glassfs.query import answers
 
 
 def test_the_public_names_are_complete_and_sorted():
@@ -44,3 +46,11 @@ def test_help_imports_no_database():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stderr == "False\n"
+
+
+def test_every_field_of_an_answer_is_documented():
+    text = (Path(__file__).parents[2] / "docs/json.md").read_text()
+    for kind in vars(answers).values():
+        if is_dataclass(kind):
+            for each in fields(kind):
+                assert f"`{each.name}`" in text, f"{kind.__name__}.{each.name} is not in docs/json.md"

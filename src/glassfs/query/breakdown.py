@@ -43,7 +43,7 @@ _OF_PATHS = """
 
 def files(asked: Asked, *, sort: str, limit: int) -> tuple[FileRow, ...]:
     stored = sum(segment.rows for segment in asked.database.segments("events"))
-    key = "path" if stored <= RANK_BY_NAME_EVENTS else "hash(path)"
+    key, mark = ("path", "?") if stored <= RANK_BY_NAME_EVENTS else ("hash(path)", "?::ubigint")
     ranking = _TOP_PATHS.format(key=key, where=asked.where, sort=SORTS[sort], limit=limit)
     keys = [value for value, _ in asked.rows(ranking, asked.values)]
     if not keys:
@@ -54,7 +54,7 @@ def files(asked: Asked, *, sort: str, limit: int) -> tuple[FileRow, ...]:
         written=WRITTEN_SQL,
         where=asked.where,
         key=key,
-        marks=", ".join("?" * len(keys)),
+        marks=", ".join([mark] * len(keys)),
     )
     parts: dict[str, list[tuple[Any, ...]]] = {}
     for path, *numbers in asked.rows(sql, [*keys, *asked.values]):

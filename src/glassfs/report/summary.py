@@ -171,9 +171,8 @@ def _after(summary: Summary, few: Sequence[Event], *, width: int) -> list[str]:
     lines = []
     if summary.errors and not few:
         shown = [_error(row, summary.headline) for row in summary.errors]
-        lines.append(
-            wrapped([f"errors: {shown[0]}", *shown[1:]], separator=", ", width=width, indent=2, hang=len("errors: "))
-        )
+        shown[0] = f"errors: {shown[0]}"
+        lines.append(wrapped(shown, separator=", ", width=width, indent=2, hang=len("errors: ")))
     for hint in summary.hints:
         lead = "not visible here: " if hint.kind == "mapped" else ""
         lines.append(wrapped([lead + safe(hint.text)], separator="", width=width, indent=2))

@@ -131,14 +131,15 @@ def threads(rows: Sequence[ThreadRow], noun: str, *, title: str, paint: Paint, w
 
 
 def who(row: ThreadRow) -> str:
-    """`db_bench 4711` for a process' first thread, `db_bench 4711, rocksdb:low 4713` for another."""
+    """`db_bench 4711` for a process' first thread, by the name it then had; `db_bench 4711, rocksdb:low 4713` for
+    another."""
     if row.pid is None and row.thread is None:
         return "the kernel, on its own account"
-    process = safe(row.process or row.thread or "?")
-    first = f"{process} {row.pid if row.pid is not None else '?'}"
-    if row.tid is None or (row.tid == row.pid and row.thread in (None, row.process)):
-        return first
-    return f"{first}, {safe(row.thread or '?')} {row.tid}"
+    pid = "?" if row.pid is None else row.pid
+    if row.tid is None or row.tid == row.pid:
+        return f"{safe(row.thread or row.process or '?')} {pid}"
+    process = f"{safe(row.process)} {pid}" if row.process else f"pid {pid}"
+    return f"{process}, {safe(row.thread or '?')} {row.tid}"
 
 
 def errors(rows: Sequence[ErrorRow], noun: str, *, paint: Paint, width: int) -> str:
