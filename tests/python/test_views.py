@@ -106,6 +106,12 @@ def test_large_numbers_and_long_names_keep_their_columns(tmp_path: Path, same_as
     assert max(map(width_of, text.splitlines())) <= WIDTH
 
 
+def test_a_narrow_terminal_loses_columns_not_lines(tmp_path: Path, same_as_stored: Stored):
+    text = drawn(summary_of(database_run(tmp_path / "db_bench-4711")), width=80)
+    same_as_stored("summary-narrow", text)
+    assert max(map(width_of, text.splitlines())) <= 80
+
+
 @pytest.mark.parametrize("name", ["ops", "files", "threads", "errors"])
 def test_the_tables_behind_the_summary(tmp_path: Path, same_as_stored: Stored, name: str):
     reader = Reader(Trace(database_run(tmp_path / "run").path))

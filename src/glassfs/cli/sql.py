@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 # A table is for eyes; csv and json have no limit of their own.
 TABLE_ROWS = 1_000
 
+# A table of a person's own columns is as wide as they are.
+UNLIMITED = 1 << 20
+
 # Cells of one value in a table; a longer one loses its middle.
 CELL_WIDTH = 80
 
@@ -102,7 +105,7 @@ def _print_table(statement: Statement, limit: int | None) -> None:
         Column(name, _width(name, [row[place] for row in rows]), right=_is_number(kind))
         for place, (name, (_, kind)) in enumerate(zip(names, statement.columns, strict=True))
     ]
-    click.echo(table(columns, rows, paint=paint(), width=0, indent=0, dim_idle=False), color=True)
+    click.echo(table(columns, rows, paint=paint(), width=UNLIMITED, indent=0, dim_idle=False), color=True)
     if more:
         talk(f"these are the first {limit} rows; --limit 0 prints all")
 

@@ -19,7 +19,7 @@ from glassfs.report.numbers import (
     time_of_day,
     unit_of,
 )
-from glassfs.report.text import PLAIN, WIDTH, Paint, apart, safe, shortened, wrapped
+from glassfs.report.text import PLAIN, WIDTH, Paint, apart, safe, wrapped
 from glassfs.trace import Trace
 
 # A run with fewer events than this is shown whole: the events say more than any table.
@@ -108,10 +108,14 @@ def _facts(summary: Summary, *, paint: Paint, width: int) -> list[str]:
         facts += _losses(summary.losses, headline.noun)
     elif summary.stored_count < summary.count:
         facts.append(f"{count(summary.count - summary.stored_count)} {headline.noun} are counted but cannot be read")
-    lines = [paint.bad("  " + shortened(fact, width - 2)) for fact in facts]
+    lines = [paint.bad(_prose(fact, width)) for fact in facts]
     if summary.coverage is not None:
         lines.append(_coverage(summary.coverage, width))
     return lines
+
+
+def _prose(text: str, width: int) -> str:
+    return wrapped(text.split(" "), separator=" ", width=width, indent=2, hang=2)
 
 
 def _losses(losses: Losses, noun: str) -> list[str]:
@@ -175,7 +179,7 @@ def _after(summary: Summary, few: Sequence[Event], *, width: int) -> list[str]:
         lines.append(wrapped(shown, separator=", ", width=width, indent=2, hang=len("errors: ")))
     for hint in summary.hints:
         lead = "not visible here: " if hint.kind == "mapped" else ""
-        lines.append(wrapped([lead + safe(hint.text)], separator="", width=width, indent=2))
+        lines.append(_prose(lead + safe(hint.text), width))
     return lines
 
 

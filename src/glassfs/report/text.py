@@ -97,12 +97,13 @@ PLAIN = Paint()
 @dataclass(frozen=True)
 class Column:
     """`width` counts without the gap before it; 0: what is left of the line. Text that is too long loses its middle,
-    or its end where `keeps_end` is false."""
+    or its end where `keeps_end` is false. `spare`: on a narrow terminal columns with the highest go first, 0 never."""
 
     title: str
     width: int
     right: bool = True
     keeps_end: bool = True
+    spare: int = 0
 
 
 def table(
@@ -113,15 +114,30 @@ def table(
     width: int,
     indent: int = 2,
     dim_idle: bool = True,
+    bold_row: int | None = None,
 ) -> str:
     """A head line and a line a row. `dim_idle`: rows in which nothing happened are dimmed."""
+    columns, rows = _fitting(columns, rows, width - indent)
     widths = _widths(columns, rows, width - indent)
     lines = [paint.bold(_line([column.title for column in columns], columns, widths, indent))]
-    for row in rows:
+    for place, row in enumerate(rows):
         line = _line(row, columns, widths, indent)
         idle = dim_idle and set(row[1:]) <= {"-", "0", ""}
-        lines.append(paint.dim(line) if idle else line)
+        lines.append(paint.dim(line) if idle else paint.bold(line) if place == bold_row else line)
     return "\n".join(lines)
+
+
+def _fitting(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int
+) -> tuple[Sequence[Column], Sequence[Sequence[str]]]:
+    """Without the columns that can be spared, as far as the room asks for it."""
+    while sum(_widths(columns, rows, room)) + GAP * (len(columns) - 1) > room:
+        spared = max(range(len(columns)), key=lambda place: columns[place].spare)
+        if columns[spared].spare == 0:
+            break
+        columns = [column for place, column in enumerate(columns) if place != spared]
+        rows = [[cell for place, cell in enumerate(row) if place != spared] for row in rows]
+    return columns, rows
 
 
 # A name shortened further would tell nothing.
