@@ -12,14 +12,12 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+# At the end: other tests import their own `conftest` by that name.
+sys.path.append(str(Path(__file__).parent))
+
+from commands import DEADLINE_S, Run, command_line
 
 GOLDEN = Path(__file__).parent / "golden"
-
-# A command that takes longer than this hangs.
-DEADLINE_S = 60
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture(autouse=True)
@@ -41,10 +39,6 @@ def traces(tmp_path: Path) -> Path:
     place = tmp_path / "state/glassfs/traces"
     place.mkdir(parents=True)
     return place
-
-
-def command_line(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from glassfs.cli import main; main()", *arguments]
 
 
 @pytest.fixture

@@ -240,7 +240,7 @@ def path_matches(name: str, glob: str) -> bool:
     return fnmatch.fnmatchcase(plain, pattern) or fnmatch.fnmatchcase(plain, pattern + "/*")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(given_=FILTERS)
 def test_a_filter_lets_through_what_a_brute_force_filter_does(populated: Reader, given_: dict[str, Any]):
     typed = {**given_, "path": [each.replace("\xff", "\udcff") for each in given_["path"]]}
@@ -248,7 +248,7 @@ def test_a_filter_lets_through_what_a_brute_force_filter_does(populated: Reader,
     assert found == [row["seq"] for row in population() if passes(row, given_)]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(given_=FILTERS)
 def test_the_views_count_what_the_filter_lets_through(populated: Reader, given_: dict[str, Any]):
     typed = {**given_, "path": [each.replace("\xff", "\udcff") for each in given_["path"]]}

@@ -56,7 +56,7 @@ def looked(reader: LiveEvents) -> list[tuple[int, int]]:
     return [(each.stream, each.seq) for each in reader.news()]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(STEPS)
 def test_no_row_comes_twice_and_none_is_missed_across_adds_and_merges(steps: list[tuple[str, int]]):
     with tempfile.TemporaryDirectory() as folder:

@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from commands import DEADLINE_S, Run, command_line
 from samples import database_run, short_run
 from tracewriter import START_NS, TraceWriter, event
-
-from conftest import DEADLINE_S, Run, command_line
 
 Stored = Callable[[str, str], None]
 
