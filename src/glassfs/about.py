@@ -75,6 +75,7 @@ class About:
     boot_id: str | None
     recorder_version: str | None
     recorder_pid: int | None
+    recorder_start_ticks: int | None
     plane: str
     plane_reason: str | None
     mode: str
@@ -129,6 +130,7 @@ def _about(document: dict[str, Any]) -> About:
         boot_id=host.get("boot_id"),
         recorder_version=recorder.get("version"),
         recorder_pid=recorder.get("pid"),
+        recorder_start_ticks=recorder.get("start_ticks"),
         plane=document.get("plane", "daemon"),
         plane_reason=document.get("plane_reason"),
         mode=document.get("mode", "default"),

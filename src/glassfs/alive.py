@@ -1,6 +1,7 @@
 """Whether the recorder that a trace names still runs. Knows /proc, not traces.
 
-A pid alone proves nothing, since pids are used again: the process must also be at least as old as the trace.
+A pid alone proves nothing, since pids are used again: the process must have started when the trace says, or, where the
+trace does not say, be at least as old as the trace.
 """
 
 from __future__ import annotations
@@ -15,16 +16,22 @@ PROC = Path("/proc")
 AGE_SLACK_S = 1.0
 
 
-def recorder_runs(pid: int | None, boot_id: str | None, started_mono_ns: int | None) -> bool:
-    """`started_mono_ns`: when the trace began, on CLOCK_MONOTONIC; None: not known, then the pid must do."""
+def recorder_runs(
+    pid: int | None, boot_id: str | None, *, start_ticks: int | None, trace_began_mono_ns: int | None
+) -> bool:
+    """`start_ticks`: the process' start as /proc/PID/stat has it. `trace_began_mono_ns`: on CLOCK_MONOTONIC. None: not
+    known; without both the pid must do."""
     if pid is None or not _same_boot(boot_id):
         return False
-    age_s = _process_age_s(pid)
-    if age_s is None:
+    started = _start_ticks(pid)
+    if started is None:
         return False
-    if started_mono_ns is None:
+    if start_ticks is not None:
+        return started == start_ticks
+    if trace_began_mono_ns is None:
         return True
-    return age_s >= time.monotonic() - started_mono_ns / 1e9 - AGE_SLACK_S
+    age_s = time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
+    return age_s >= time.monotonic() - trace_began_mono_ns / 1e9 - AGE_SLACK_S
 
 
 def _same_boot(boot_id: str | None) -> bool:
@@ -35,8 +42,8 @@ def _same_boot(boot_id: str | None) -> bool:
     return boot_id is None or boot_id.replace("-", "") == here.replace("-", "")
 
 
-def _process_age_s(pid: int) -> float | None:
-    """Seconds since the process started, None where there is none (or only its remains)."""
+def _start_ticks(pid: int) -> int | None:
+    """Clock ticks from boot to the process' start; None where there is no process (or only its remains)."""
     try:
         stat = (PROC / str(pid) / "stat").read_text(errors="replace")
     except OSError:
@@ -45,4 +52,4 @@ def _process_age_s(pid: int) -> float | None:
     fields = stat.rpartition(")")[2].split()
     if fields[0] in "ZX":
         return None
-    return time.clock_gettime(time.CLOCK_BOOTTIME) - int(fields[19]) / os.sysconf("SC_CLK_TCK")
+    return int(fields[19])

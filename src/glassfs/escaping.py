@@ -44,7 +44,12 @@ def glob_to_regex(pattern: str) -> str:
             rest = rest[1:]
         else:
             out.append(_literal(head))
-    return "(?s)" + "".join(out)
+    return "(?s:" + "".join(out) + ")"
+
+
+def is_plain_glob(pattern: str) -> bool:
+    """Whether it holds nothing but stars and characters that stand for themselves, in a trace's text too."""
+    return not set(pattern) & set("?[]\\") and escape(pattern) == pattern
 
 
 def _literal(character: str) -> str:

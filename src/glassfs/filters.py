@@ -11,10 +11,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime, timedelta
+from typing import Generic, TypeVar
 
 from glassfs import errnos, units
 from glassfs.errors import BadUsage
-from glassfs.escaping import glob_to_regex
+from glassfs.escaping import glob_to_regex, is_plain_glob
 
 NS_PER_S = 1_000_000_000
 
@@ -120,7 +121,7 @@ class Filter:
         """With what only the trace knows: its clock and its ops."""
         return Bound(
             path=_names(self.path, _path_pattern),
-            comm=_names(self.comm, glob_to_regex),
+            comm=_names(self.comm, NamePattern.of),
             ops=_numbers(self.op, lambda word: _ops(word, class_of_op)),
             pids=_numbers(self.pid, _pid),
             errnos=_numbers(self.errno, _errno),
@@ -130,43 +131,61 @@ class Filter:
         )
 
 
-@dataclass(frozen=True)
-class Demand:
-    """`any_of` None: no demand. `anything_but_zero` is how `--errno any` is said."""
+Value = TypeVar("Value")
 
-    any_of: tuple[str | int, ...] | None = None
-    none_of: tuple[str | int, ...] = ()
+
+@dataclass(frozen=True)
+class Demand(Generic[Value]):
+    """`any_of` None: no demand."""
+
+    any_of: tuple[Value, ...] | None = None
+    none_of: tuple[Value, ...] = ()
+
+
+@dataclass(frozen=True)
+class NamePattern:
+    """`regex` must match a name's escaped text in full. `globs`: where that text holds no backslash, the same said in
+    plain globs of stars and letters, which a database is faster with; empty where they cannot say it."""
+
+    regex: str
+    globs: tuple[str, ...]
+
+    @classmethod
+    def of(cls, *patterns: str) -> NamePattern:
+        globs = tuple(pattern for pattern in patterns if is_plain_glob(pattern))
+        regex = "|".join(map(glob_to_regex, patterns))
+        return cls(f"(?:{regex})", globs if len(globs) == len(patterns) else ())
 
 
 @dataclass(frozen=True)
 class Bound:
-    """Ready to be asked. `path` and `comm` hold regular expressions over escaped text that must match in full."""
+    """Ready to be asked."""
 
-    path: Demand = Demand()
-    comm: Demand = Demand()
-    ops: Demand = Demand()
-    pids: Demand = Demand()
-    errnos: Demand = Demand()
+    path: Demand[NamePattern] = Demand()
+    comm: Demand[NamePattern] = Demand()
+    ops: Demand[str] = Demand()
+    pids: Demand[int] = Demand()
+    errnos: Demand[int] = Demand()
     min_latency_ns: int | None = None
     from_ns: int | None = None
     to_ns: int | None = None
 
 
-def _names(choice: Choice, to_regex: Callable[[str], str]) -> Demand:
-    wanted = tuple(to_regex(word) for word in choice.any_of)
-    return Demand(wanted or None, tuple(to_regex(word) for word in choice.none_of))
+def _names(choice: Choice, to_pattern: Callable[[str], NamePattern]) -> Demand[NamePattern]:
+    wanted = tuple(to_pattern(word) for word in choice.any_of)
+    return Demand(wanted or None, tuple(to_pattern(word) for word in choice.none_of))
 
 
-def _numbers(choice: Choice, expand: Callable[[str], tuple[str | int, ...]]) -> Demand:
+def _numbers(choice: Choice, expand: Callable[[str], tuple[Value, ...]]) -> Demand[Value]:
     wanted = tuple(value for word in choice.any_of for value in expand(word))
     return Demand(wanted if choice.any_of else None, tuple(value for word in choice.none_of for value in expand(word)))
 
 
-def _path_pattern(pattern: str) -> str:
+def _path_pattern(pattern: str) -> NamePattern:
     """From the root if it begins there, else anywhere below; a directory stands for everything in it."""
     anchored = pattern if pattern.startswith("/") else f"*/{pattern.removeprefix('./')}"
     stem = anchored.rstrip("/")
-    return f"(?:{glob_to_regex(stem)}|{glob_to_regex(stem + '/*')})"
+    return NamePattern.of(stem, stem + "/*")
 
 
 def _ops(word: str, class_of_op: Mapping[str, str]) -> tuple[str, ...]:

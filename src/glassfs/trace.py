@@ -101,7 +101,10 @@ class Manifest:
         for line in whole.split(b"\n")[:-1]:
             self.lines += 1
             try:
-                self._apply(json.loads(line))
+                entry = json.loads(line)
+                if not isinstance(entry, dict):
+                    raise ValueError("no JSON object")
+                self._apply(entry)
             except (ValueError, KeyError, TypeError, AttributeError) as problem:
                 self.warnings.append(
                     f"manifest line {self.lines} is damaged ({_reason(problem)}); what it names is left out"
@@ -177,17 +180,17 @@ class Trace:
     def manifest(self) -> Manifest:
         manifest = Manifest()
         self.read_on(manifest)
-        if self.about_ended() and manifest.offset < self._manifest_bytes():
-            manifest.warnings.append("the manifest is cut off in its last line; what that line names is left out")
+        if self.about_ended():
+            if not (self.path / MANIFEST).exists():
+                manifest.warnings.append("the manifest is missing; what it names is left out")
+            elif manifest.offset < (self.path / MANIFEST).stat().st_size:
+                manifest.warnings.append("the manifest is cut off in its last line; what that line names is left out")
         return manifest
 
     def about_ended(self) -> bool:
         """Whether trace.json was read and says that the trace has ended."""
         known: About | None = getattr(self, "about", None)
         return known is not None and known.end_ns is not None
-
-    def _manifest_bytes(self) -> int:
-        return (self.path / MANIFEST).stat().st_size
 
     def read_on(self, manifest: Manifest) -> bool:
         """Reads what has been appended since; False if nothing."""
@@ -210,10 +213,15 @@ class Trace:
     def state(self) -> State:
         if self.about.end_ns is not None:
             return State.ENDED
-        started = None
+        began = None
         if self.about.wall_minus_mono_ns is not None:
-            started = self.about.start_ns - self.about.wall_minus_mono_ns
-        runs = recorder_runs(self.about.recorder_pid, self.about.boot_id, started)
+            began = self.about.start_ns - self.about.wall_minus_mono_ns
+        runs = recorder_runs(
+            self.about.recorder_pid,
+            self.about.boot_id,
+            start_ticks=self.about.recorder_start_ticks,
+            trace_began_mono_ns=began,
+        )
         return State.LIVE if runs else State.NO_GOODBYE
 
     def size_bytes(self) -> int:

@@ -234,10 +234,14 @@ class TraceWriter:
         name = f"{table}/{self._number:06}.parquet"
         self._number += 1
         self._connection.execute(
-            f"copy \"{table}\" to '{self.path / name}' (format parquet, compression zstd, "
+            f"copy \"{table}\" to '{_quoted(self.path / name)}' (format parquet, compression zstd, "
             f"kv_metadata {{'glassfs.schema': '1.0', 'glassfs.trace': '{self.about['id']}'}})"
         )
         return name
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")
 
 
 def _boot_id() -> str:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glassfs import places
-from glassfs.cli.reading import FILTERS_HELP, filter_options, paint, trace_argument, wanted, warn
-from glassfs.cli.screen import color_option, json_option, talk
+from glassfs.cli.reading import FILTERS_HELP, ends_quietly, filter_options, paint, trace_argument, wanted, warn
+from glassfs.cli.screen import color_option, talk
 
 if TYPE_CHECKING:
     from glassfs.query import Event
@@ -25,11 +25,12 @@ POLL_S = 0.1
 
 @click.command(epilog=FILTERS_HELP)
 @trace_argument
-@click.option("-f", "--follow", is_flag=True, help="Go on with what is recorded from now on, until the trace ends.")
+@click.option("-f", "--follow", is_flag=True, help="Then go on with what is being recorded, until the trace ends.")
 @click.option("-n", "limit", metavar="N", type=click.IntRange(1), help="Stop after N lines.")
 @filter_options("--slow")
-@json_option
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line, with every column.")
 @color_option
+@ends_quietly
 def calls(trace: str, follow: bool, limit: int | None, as_json: bool, **filters: Any) -> None:
     """Print a trace call by call, as strace would.
 
@@ -38,7 +39,7 @@ def calls(trace: str, follow: bool, limit: int | None, as_json: bool, **filters:
     when (local)    thread/tid    op(path, size, @offset)                       = result <how long>
 
     Where the recorder sees requests, not system calls, their own words are used: a lookup is shown as a lookup. Names
-    are shown safely; --json prints one object a line, with every column and the names as the trace has them.
+    are shown safely; --json has them as the trace does.
     """
     from glassfs.query import Reader
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import shutil
+import signal
 import sys
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, cast
 
 import click
 
+from glassfs.cli.failures import die_of
 from glassfs.cli.screen import Function, talk, wants_color
 from glassfs.filters import Filter
 from glassfs.places import Entry, entries
@@ -63,6 +66,24 @@ FILTERS_HELP = """A filter given twice, or with commas, means either; ! before a
 def wanted(filters: dict[str, Any]) -> Filter:
     """Of the keyword arguments that `filter_options` gives a verb."""
     return Filter.parse(**filters)
+
+
+def ends_quietly(verb: Function) -> Function:
+    """Ctrl-C, and a reader of our output that has seen enough, end the verb as they end other commands: by the signal,
+    without a word (Click would print a newline, or exit with 1)."""
+
+    @functools.wraps(verb)
+    def quietly(*arguments: Any, **options: Any) -> Any:
+        try:
+            result = verb(*arguments, **options)
+            sys.stdout.flush()
+            return result
+        except KeyboardInterrupt:
+            die_of(signal.SIGINT)
+        except BrokenPipeError:
+            die_of(signal.SIGPIPE)
+
+    return cast(Function, quietly)
 
 
 def paint() -> Paint:

@@ -9,7 +9,17 @@ from typing import Any
 import click
 
 from glassfs import places
-from glassfs.cli.reading import FILTERS_HELP, filter_options, paint, trace_argument, wanted, warn, width, word_for
+from glassfs.cli.reading import (
+    FILTERS_HELP,
+    ends_quietly,
+    filter_options,
+    paint,
+    trace_argument,
+    wanted,
+    warn,
+    width,
+    word_for,
+)
 from glassfs.cli.screen import answer_json, color_option, json_option
 from glassfs.filters import Filter
 
@@ -30,6 +40,7 @@ SORTS = ("count", "time", "read", "written", "errors")
 @filter_options()
 @json_option
 @color_option
+@ends_quietly
 def report(
     trace: str,
     show_ops: bool,

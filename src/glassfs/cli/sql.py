@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glassfs import places, units
-from glassfs.cli.reading import LAST, paint, warn
+from glassfs.cli.reading import LAST, ends_quietly, paint, warn
 from glassfs.cli.screen import JSON_SCHEMA, color_option, talk
 from glassfs.errors import BadUsage
 from glassfs.report.text import Column, safe, table, width_of
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 # A table is for eyes; csv and json have no limit of their own.
 TABLE_ROWS = 1_000
+
+# A table of a person's own columns is as wide as they are.
+UNLIMITED = 1 << 20
 
 # Cells of one value in a table; a longer one loses its middle.
 CELL_WIDTH = 80
@@ -35,6 +38,7 @@ CELL_WIDTH = 80
 @click.option("--timeout", metavar="TIME", help="Stop the query after this time: 30s, 5min.")
 @click.option("--check", is_flag=True, help="Read all of the trace first, and leave out what is damaged.")
 @color_option
+@ends_quietly
 def sql(
     arguments: tuple[str, ...],
     form: str,
@@ -101,7 +105,7 @@ def _print_table(statement: Statement, limit: int | None) -> None:
         Column(name, _width(name, [row[place] for row in rows]), right=_is_number(kind))
         for place, (name, (_, kind)) in enumerate(zip(names, statement.columns, strict=True))
     ]
-    click.echo(table(columns, rows, paint=paint(), width=0, indent=0, dim_idle=False), color=True)
+    click.echo(table(columns, rows, paint=paint(), width=UNLIMITED, indent=0, dim_idle=False), color=True)
     if more:
         talk(f"these are the first {limit} rows; --limit 0 prints all")
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from glassfs import places, units
-from glassfs.cli.reading import paint, warn, width
+from glassfs.cli.reading import ends_quietly, paint, warn, width
 from glassfs.cli.screen import answer_json, color_option, json_option, talk
 from glassfs.errors import BadUsage, DamagedTrace, TraceInUse
 from glassfs.report.numbers import NOTHING, NS_PER_S, count, size
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 @json_option
 @color_option
 @click.pass_context
+@ends_quietly
 def traces(context: click.Context, as_json: bool) -> None:
     """List your traces, the newest first; remove them.
 
@@ -36,6 +37,7 @@ def traces(context: click.Context, as_json: bool) -> None:
 @traces.command("list")
 @json_option
 @color_option
+@ends_quietly
 def list_traces(as_json: bool) -> None:
     """List traces, the newest first (what `traces` alone does)."""
     _list(as_json)
@@ -55,11 +57,11 @@ def _list(as_json: bool) -> None:
         Column("", 4, right=False),
         Column("name", 22, right=False),
         Column("when", 12, right=False),
-        Column("command", 0, right=False),
-        Column("requests", 12),
-        Column("lost", 6),
-        Column("size", 7),
+        Column("requests", 11),
+        Column("lost", 5),
+        Column("size", 6),
         Column("state", 10, right=False),
+        Column("command", 0, right=False, keeps_end=False),
     ]
     click.echo(table(columns, [_cells(row) for row in rows], paint=paint(), width=width(), indent=0), color=True)
     warn(f"{row.name}: {row.problem}" for row in rows if row.problem)
@@ -70,11 +72,11 @@ def _cells(row: TraceRow) -> list[str]:
         f"@{row.number}",
         safe(row.name),
         NOTHING if row.start_ns is None else _when(row.start_ns),
-        safe(row.command or ""),
         NOTHING if row.count is None else count(row.count),
         NOTHING if row.lost is None else count(row.lost),
         size(row.bytes_on_disk),
         row.state,
+        safe(row.command or ""),
     ]
 
 
@@ -88,6 +90,7 @@ def _when(ns: int) -> str:
 @traces.command()
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
 @color_option
+@ends_quietly
 def remove(names: tuple[str, ...]) -> None:
     """Remove traces for good."""
     places.sweep()
@@ -112,6 +115,7 @@ def _remove(entry: places.Entry) -> None:
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 @json_option
 @color_option
+@ends_quietly
 def prune(older_than: str | None, keep: int | None, max_size: str | None, dry_run: bool, as_json: bool) -> None:
     """Remove old traces. At least one limit is needed; a trace beyond any of them goes."""
     if older_than is None and keep is None and max_size is None:
@@ -133,7 +137,8 @@ def prune(older_than: str | None, keep: int | None, max_size: str | None, dry_ru
     for entry in removed:
         click.echo(f"{safe(entry.name)}  {size(sizes[entry.path])}")
     verb = "would be removed" if dry_run else "removed"
-    talk(f"{len(removed)} traces {verb}, {size(freed)}" if removed else "nothing to remove")
+    many = "1 trace" if len(removed) == 1 else f"{len(removed)} traces"
+    talk(f"{many} {verb}, {size(freed)}" if removed else "nothing to remove")
 
 
 def _removed(entry: places.Entry) -> bool:
@@ -154,6 +159,7 @@ def _pruned(removed: list[places.Entry], sizes: dict[Any, int], *, dry_run: bool
 @click.argument("name", metavar="[TRACE]", default="@last")
 @json_option
 @color_option
+@ends_quietly
 def check(name: str, as_json: bool) -> None:
     """Read all of a trace, compare checksums, and name what is damaged (exit status 1)."""
     from glassfs.query.listing import checked

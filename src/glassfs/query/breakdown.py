@@ -26,21 +26,26 @@ SORTS = {
 # Example paths an error is shown with.
 EXAMPLES = 3
 
-# Ranking by the hash of a path is twice as fast as by the path where there are very many; the second question is by
-# the paths themselves, so a collision can only bring in a candidate too many.
+# Up to so many events paths are ranked as they are, and equals come by name. Beyond, by their hash: twice as fast where
+# there are very many paths. The second question is by the paths themselves, so a collision only adds a candidate.
+RANK_BY_NAME_EVENTS = 2_000_000
+
 _TOP_PATHS = """
-    select hash(path) as key from events where path is not null and {where}
-    group by key order by {sort} desc, count(*) desc, key limit {limit}"""
+    select {key} as key, {sort} as measure from events where path is not null and {where}
+    group by key order by measure desc, count(*) desc, key limit {limit}"""
 
 _OF_PATHS = """
     select path, {bucket} as bucket, count(*), sum(duration_ns)::bigint, count(*) filter (errno <> 0),
            min(duration_ns), max(duration_ns), coalesce(sum({read}), 0)::bigint, coalesce(sum({written}), 0)::bigint
-    from events where path is not null and hash(path) in ({keys}) and {where}
+    from events where path is not null and {key} in ({marks}) and {where}
     group by path, bucket"""
 
 
 def files(asked: Asked, *, sort: str, limit: int) -> tuple[FileRow, ...]:
-    keys = asked.rows(_TOP_PATHS.format(where=asked.where, sort=SORTS[sort], limit=limit), asked.values)
+    stored = sum(segment.rows for segment in asked.database.segments("events"))
+    key, mark = ("path", "?") if stored <= RANK_BY_NAME_EVENTS else ("hash(path)", "?::ubigint")
+    ranking = _TOP_PATHS.format(key=key, where=asked.where, sort=SORTS[sort], limit=limit)
+    keys = [value for value, _ in asked.rows(ranking, asked.values)]
     if not keys:
         return ()
     sql = _OF_PATHS.format(
@@ -48,10 +53,11 @@ def files(asked: Asked, *, sort: str, limit: int) -> tuple[FileRow, ...]:
         read=READ_SQL,
         written=WRITTEN_SQL,
         where=asked.where,
-        keys=", ".join(str(int(key)) + "::ubigint" for (key,) in keys),
+        key=key,
+        marks=", ".join([mark] * len(keys)),
     )
     parts: dict[str, list[tuple[Any, ...]]] = {}
-    for path, *numbers in asked.rows(sql, asked.values):
+    for path, *numbers in asked.rows(sql, [*keys, *asked.values]):
         parts.setdefault(path, []).append(tuple(numbers))
     rows = [_file(path, those) for path, those in parts.items()]
     return tuple(sorted(rows, key=lambda row: (-_measure(row, sort), -row.count, row.path))[:limit])

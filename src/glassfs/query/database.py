@@ -5,6 +5,8 @@ A `Database` is a snapshot of the live set. What cannot be read is left out, cou
 
 from __future__ import annotations
 
+import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -25,6 +27,9 @@ SNAPSHOT_TRIES = 5
 
 # Rows fetched from DuckDB at a time: enough to be fast, few enough to be stopped at once.
 FETCH_ROWS = 2_000
+
+# What one question may take, and never more than half of the machine's: the program under observation lives there too.
+MEMORY_LIMIT_BYTES = 4 << 30
 
 # DuckDB's lists of files know these; a folder may be called so.
 _GLOB_CHARACTERS = "[*?"
@@ -102,9 +107,12 @@ class Database:
     def _connect(self) -> None:
         self.close()
         connection = duckdb_module().connect(":memory:")
-        readable = [str(self.trace.segment_path(each)) for table in TABLES for each in self._good[table]]
-        connection.execute(f"set allowed_paths = {_literals(readable)}")
+        readable = [self.trace.segment_path(each) for table in TABLES for each in self._good[table]]
+        # DuckDB asks for leave twice where a name has characters of a glob: for the pattern, and for what it finds.
+        allowed = dict.fromkeys(name for path in readable for name in (str(path), _escaped(path)))
+        connection.execute(f"set allowed_paths = {_literals(list(allowed))}")
         connection.execute("set temp_directory = ''")
+        connection.execute(f"set memory_limit = '{_memory_limit_bytes() // 1024} KiB'")
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
         for table in TABLES:
@@ -175,11 +183,13 @@ class Database:
         return True
 
     def _probe(self, segment: Segment) -> Damage | None:
-        """Reads a segment in full, on a connection of its own, since some damage makes DuckDB give up on one."""
+        """Reads a segment in full, on a connection of its own, since some damage makes DuckDB give up on one. Each
+        column by its name and type: damage may also have renamed one."""
         duckdb = duckdb_module()
+        columns = ", ".join(f'max(hash("{name}"::{kind}))' for name, kind in COLUMNS[segment.table].items())
         with duckdb.connect(":memory:") as probe:
             try:
-                probe.execute(f"select max(hash(columns(*))) from ({self.source([segment], segment.table)})").fetchall()
+                probe.execute(f"select {columns} from ({self.source([segment], segment.table)})").fetchall()
             except duckdb.Error as problem:
                 if not self.trace.segment_path(segment).exists():
                     return Damage(segment, IS_MISSING)
@@ -196,7 +206,9 @@ class Database:
 
     def close(self) -> None:
         if self._connection is not None:
-            self._connection.close()
+            # A question that was interrupted may still be on its way out; the connection then goes with the process.
+            with contextlib.suppress(duckdb_module().Error):
+                self._connection.close()
             self._connection = None
 
 
@@ -205,6 +217,10 @@ def duckdb_module() -> Any:
     import duckdb
 
     return duckdb
+
+
+def _memory_limit_bytes() -> int:
+    return min(MEMORY_LIMIT_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
 
 
 def _literals(texts: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Generic, TypeVar, cast
 
 from glassfs.errors import QueryTimeout
 
@@ -27,32 +27,42 @@ class Limited:
         self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
 
     def run(self, ask: Callable[[], Result]) -> Result:
-        outcome: list[tuple[bool, Any]] = []
-        thread = threading.Thread(target=_keep_outcome, args=(ask, outcome), name="glassfs-query", daemon=True)
-        thread.start()
+        self._refuse_when_over()
+        question = Question(ask)
+        threading.Thread(target=question.answer, name="glassfs-query", daemon=True).start()
         try:
-            self._wait(thread)
+            while not question.answered.wait(WAKE_S):
+                self._refuse_when_over()
         except BaseException:
             self._interrupt()
-            thread.join(INTERRUPT_GRACE_S)
+            question.answered.wait(INTERRUPT_GRACE_S)
             raise
-        returned, value = outcome[0]
-        if not returned:
-            raise value
-        answer: Result = value
-        return answer
+        return question.outcome()
 
-    def _wait(self, thread: threading.Thread) -> None:
-        while True:
-            thread.join(WAKE_S)
-            if not thread.is_alive():
-                return
-            if self._deadline is not None and time.monotonic() >= self._deadline:
-                raise QueryTimeout(f"the query was stopped after {self._timeout_s:g} s, its time limit")
+    def _refuse_when_over(self) -> None:
+        if self._deadline is not None and time.monotonic() >= self._deadline:
+            raise QueryTimeout(f"the query was stopped after {self._timeout_s:g} s, its time limit")
 
 
-def _keep_outcome(ask: Callable[[], Any], outcome: list[tuple[bool, Any]]) -> None:
-    try:
-        outcome.append((True, ask()))
-    except BaseException as problem:
-        outcome.append((False, problem))
+class Question(Generic[Result]):
+    """A question on its way. Waited for by an event: Thread.join, interrupted by Ctrl-C, takes a running thread for
+    one that has ended (CPython 3.11)."""
+
+    def __init__(self, ask: Callable[[], Result]) -> None:
+        self._ask = ask
+        self._result: Result | None = None
+        self._problem: BaseException | None = None
+        self.answered = threading.Event()
+
+    def answer(self) -> None:
+        try:
+            self._result = self._ask()
+        except BaseException as problem:
+            # For the waiting thread, which raises it.
+            self._problem = problem
+        self.answered.set()
+
+    def outcome(self) -> Result:
+        if self._problem is not None:
+            raise self._problem
+        return cast(Result, self._result)

@@ -84,7 +84,7 @@ def coverage(asked: Asked) -> Coverage | None:
     if command.read_bytes is None or command.written_bytes is None:
         program, unknown = None, "its own counters could not be read"
         if command.end_ns is None:
-            unknown = "it has not ended"
+            unknown = "the command had not ended"
     elif command.io_uring:
         program, unknown = None, "it uses io_uring, which /proc does not count"
     else:

@@ -19,7 +19,7 @@ from glassfs.report.numbers import (
     time_of_day,
     unit_of,
 )
-from glassfs.report.text import PLAIN, WIDTH, Paint, apart, safe, shortened, wrapped
+from glassfs.report.text import PLAIN, WIDTH, Paint, apart, safe, wrapped
 from glassfs.trace import Trace
 
 # A run with fewer events than this is shown whole: the events say more than any table.
@@ -31,11 +31,15 @@ _ERROR_EXAMPLES = 2
 _POWERS_NS = [10**power for power in range(3, 13)]
 
 
-def render_summary(trace: Trace, *, word: str = "@last", color: bool = False, width: int = WIDTH) -> str:
+def render_summary(trace: Trace | Reader, *, word: str = "@last", paint: Paint = PLAIN, width: int = WIDTH) -> str:
     """The summary of a whole trace, for who has just made it. `word`: what it is called in the commands proposed."""
-    with Reader(trace) as reader:
+    reader = trace if isinstance(trace, Reader) else Reader(trace)
+    try:
         summary = reader.summary()
-        return draw(summary, few_events(reader, summary), word=word, paint=Paint(color), width=width)
+        return draw(summary, few_events(reader, summary), word=word, paint=paint, width=width)
+    finally:
+        if reader is not trace:
+            reader.close()
 
 
 def few_events(reader: Reader, summary: Summary, wanted: Filter = EVERYTHING) -> list[Event]:
@@ -98,19 +102,25 @@ def _facts(summary: Summary, *, paint: Paint, width: int) -> list[str]:
     if headline.state == "live":
         facts.append("still being recorded: this is what is stored so far")
     if summary.filtered_by:
-        facts.append(f"only {safe(summary.filtered_by)}")
+        whole = f" of {count(summary.losses.seen)}" if summary.losses.seen else ""
+        facts.append(f"only {safe(summary.filtered_by)}: {count(summary.count)}{whole} {headline.noun}")
     if summary.losses.dropped or summary.losses.removed:
         facts += _losses(summary.losses, headline.noun)
     elif summary.stored_count < summary.count:
         facts.append(f"{count(summary.count - summary.stored_count)} {headline.noun} are counted but cannot be read")
-    lines = [paint.bad("  " + shortened(fact, width - 2)) for fact in facts]
+    lines = [paint.bad(_prose(fact, width)) for fact in facts]
     if summary.coverage is not None:
         lines.append(_coverage(summary.coverage, width))
     return lines
 
 
+def _prose(text: str, width: int) -> str:
+    return wrapped(text.split(" "), separator=" ", width=width, indent=2, hang=2)
+
+
 def _losses(losses: Losses, noun: str) -> list[str]:
-    reasons = ", ".join(f"{safe(each.reason)} {count(each.count)}" for each in losses.reasons)
+    dropped = [each for each in losses.reasons if each.stage != "retention"]
+    reasons = ", ".join(f"{safe(each.reason)} {count(each.count)}" for each in dropped)
     told = []
     if losses.dropped:
         told.append(f"{count(losses.dropped)} {noun} are counted below but not stored one by one ({reasons})")
@@ -132,8 +142,10 @@ def _seen(coverage: Coverage) -> str:
         return f"saw all of the {size(coverage.program_bytes)} that the program read and wrote"
     unit = unit_of(coverage.program_bytes)
     seen, _ = in_unit(coverage.seen_bytes, unit)
-    whole, _ = in_unit(coverage.program_bytes, unit)
-    return f"saw {seen} of the {whole} {unit} that the program read and wrote ({share(coverage.share or 0)})"
+    if seen == "0.0":
+        seen = size(coverage.seen_bytes)
+    part = f"{seen if coverage.seen_bytes else 'none'} of the {size(coverage.program_bytes)}"
+    return f"saw {part} that the program read and wrote" + (f" ({share(coverage.share)})" if coverage.share else "")
 
 
 def _elsewhere(coverage: Coverage) -> list[str]:
@@ -163,10 +175,11 @@ def _after(summary: Summary, few: Sequence[Event], *, width: int) -> list[str]:
     lines = []
     if summary.errors and not few:
         shown = [_error(row, summary.headline) for row in summary.errors]
-        lines.append(wrapped([f"errors: {shown[0]}", *shown[1:]], separator=", ", width=width, indent=2))
+        shown[0] = f"errors: {shown[0]}"
+        lines.append(wrapped(shown, separator=", ", width=width, indent=2, hang=len("errors: ")))
     for hint in summary.hints:
         lead = "not visible here: " if hint.kind == "mapped" else ""
-        lines.append(wrapped([lead + safe(hint.text)], separator="", width=width, indent=2))
+        lines.append(_prose(lead + safe(hint.text), width))
     return lines
 
 
@@ -192,7 +205,8 @@ def _next(summary: Summary, word: str, width: int) -> str:
         f"glassfs calls {word}{_slow(summary)}",
         f'glassfs sql {word} "select ..."',
     ]
-    return wrapped([f"next: {safe(commands[0])}", *map(safe, commands[1:])], separator="  ", width=width, indent=0)
+    shown = [f"next: {safe(commands[0])}", *map(safe, commands[1:])]
+    return wrapped(shown, separator="  ", width=width, indent=0, hang=len("next: "))
 
 
 def _slow(summary: Summary) -> str:

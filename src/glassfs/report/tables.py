@@ -17,7 +17,7 @@ def classes(rows: Sequence[ClassRow], noun: str, *, paint: Paint, width: int) ->
     columns = [
         Column("class", 10, right=False),
         Column(noun, 12),
-        Column("share", 5),
+        Column("share", 5, spare=3),
         Column("time", 9),
         Column("share", 5),
         *_latency_columns(),
@@ -35,14 +35,14 @@ def classes(rows: Sequence[ClassRow], noun: str, *, paint: Paint, width: int) ->
         ]
         for row, time in _with_times(rows)
     ]
-    return table(columns, cells, paint=paint, width=width)
+    return table(columns, cells, paint=paint, width=width, bold_row=_longest(rows))
 
 
 def ops(rows: Sequence[OpRow], noun: str, *, paint: Paint, width: int) -> str:
     columns = [
         Column("type", 16, right=False),
         Column(noun, 12),
-        Column("share", 5),
+        Column("share", 5, spare=3),
         Column("time", 9),
         Column("share", 5),
         *_latency_columns(),
@@ -60,7 +60,12 @@ def ops(rows: Sequence[OpRow], noun: str, *, paint: Paint, width: int) -> str:
         ]
         for row, time in _with_times(rows)
     ]
-    return table(columns, cells, paint=paint, width=width)
+    return table(columns, cells, paint=paint, width=width, bold_row=_longest(rows))
+
+
+def _longest(rows: Sequence[ClassRow]) -> int:
+    """Where most of the time went: what a tired reader looks for."""
+    return max(range(len(rows)), key=lambda place: rows[place].time_ns)
 
 
 Row = TypeVar("Row", ClassRow, OpRow, FileRow, ThreadRow)
@@ -72,7 +77,7 @@ def _with_times(rows: Sequence[Row]) -> Iterator[tuple[Row, str]]:
 
 
 def _latency_columns() -> list[Column]:
-    return [Column("avg", 6), Column("p50", 6), Column("p99", 6), Column("max", 6)]
+    return [Column("avg", 6, spare=2), Column("p50", 6, spare=1), Column("p99", 6), Column("max", 6)]
 
 
 def _latency_cells(row: ClassRow) -> list[str]:
@@ -131,14 +136,15 @@ def threads(rows: Sequence[ThreadRow], noun: str, *, title: str, paint: Paint, w
 
 
 def who(row: ThreadRow) -> str:
-    """`db_bench 4711` for a process' first thread, `db_bench 4711, rocksdb:low 4713` for another."""
+    """`db_bench 4711` for a process' first thread, by the name it then had; `db_bench 4711, rocksdb:low 4713` for
+    another."""
     if row.pid is None and row.thread is None:
-        return "the kernel (page faults, writeback)"
-    process = safe(row.process or row.thread or "?")
-    first = f"{process} {row.pid if row.pid is not None else '?'}"
-    if row.tid is None or (row.tid == row.pid and row.thread in (None, row.process)):
-        return first
-    return f"{first}, {safe(row.thread or '?')} {row.tid}"
+        return "the kernel, on its own account"
+    pid = "?" if row.pid is None else row.pid
+    if row.tid is None or row.tid == row.pid:
+        return f"{safe(row.thread or row.process or '?')} {pid}"
+    process = f"{safe(row.process)} {pid}" if row.process else f"pid {pid}"
+    return f"{process}, {safe(row.thread or '?')} {row.tid}"
 
 
 def errors(rows: Sequence[ErrorRow], noun: str, *, paint: Paint, width: int) -> str:

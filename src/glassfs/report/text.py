@@ -96,11 +96,14 @@ PLAIN = Paint()
 
 @dataclass(frozen=True)
 class Column:
-    """`width` counts without the gap before it; 0: what is left of the line."""
+    """`width` counts without the gap before it; 0: what is left of the line. Text that is too long loses its middle,
+    or its end where `keeps_end` is false. `spare`: on a narrow terminal columns with the highest go first, 0 never."""
 
     title: str
     width: int
     right: bool = True
+    keeps_end: bool = True
+    spare: int = 0
 
 
 def table(
@@ -111,24 +114,58 @@ def table(
     width: int,
     indent: int = 2,
     dim_idle: bool = True,
+    bold_row: int | None = None,
 ) -> str:
     """A head line and a line a row. `dim_idle`: rows in which nothing happened are dimmed."""
-    fixed = sum(column.width for column in columns) + GAP * (len(columns) - 1) + indent
-    widths = [column.width or max(width - fixed, 12) for column in columns]
+    columns, rows = _fitting(columns, rows, width - indent)
+    widths = _widths(columns, rows, width - indent)
     lines = [paint.bold(_line([column.title for column in columns], columns, widths, indent))]
-    for row in rows:
+    for place, row in enumerate(rows):
         line = _line(row, columns, widths, indent)
         idle = dim_idle and set(row[1:]) <= {"-", "0", ""}
-        lines.append(paint.dim(line) if idle else line)
+        lines.append(paint.dim(line) if idle else paint.bold(line) if place == bold_row else line)
     return "\n".join(lines)
+
+
+def _fitting(
+    columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int
+) -> tuple[Sequence[Column], Sequence[Sequence[str]]]:
+    """Without the columns that can be spared, as far as the room asks for it."""
+    while sum(_widths(columns, rows, room)) + GAP * (len(columns) - 1) > room:
+        spared = max(range(len(columns)), key=lambda place: columns[place].spare)
+        if columns[spared].spare == 0:
+            break
+        columns = [column for place, column in enumerate(columns) if place != spared]
+        rows = [[cell for place, cell in enumerate(row) if place != spared] for row in rows]
+    return columns, rows
+
+
+# A name shortened further would tell nothing.
+NAME_WIDTH_MIN = 12
+
+
+def _widths(columns: Sequence[Column], rows: Sequence[Sequence[str]], room: int) -> list[int]:
+    """Columns of numbers grow with the longest, at the cost of the names."""
+    widths = [
+        max([column.width, *(width_of(row[place]) for row in rows)]) if column.right else column.width
+        for place, column in enumerate(columns)
+    ]
+    left = room - sum(widths) - GAP * (len(columns) - 1)
+    return [width or max(left, NAME_WIDTH_MIN) for width in widths]
 
 
 def _line(cells: Sequence[str], columns: Sequence[Column], widths: Sequence[int], indent: int) -> str:
     shown = [
-        padded(cell if column.right else shortened(cell, width), width, right=column.right)
+        padded(cell if column.right else _cut(cell, column, width), width, right=column.right)
         for cell, column, width in zip(cells, columns, widths, strict=True)
     ]
     return (" " * indent + (" " * GAP).join(shown)).rstrip()
+
+
+def _cut(cell: str, column: Column, width: int) -> str:
+    if column.keeps_end or width_of(cell) <= width:
+        return shortened(cell, width)
+    return _leading(cell, width - 1) + ELLIPSIS
 
 
 def apart(left: str, right: str, width: int) -> str:
@@ -137,12 +174,13 @@ def apart(left: str, right: str, width: int) -> str:
     return left + " " * room + right if room >= GAP else f"{left}\n{padded(right, width, right=True)}"
 
 
-def wrapped(parts: Sequence[str], *, separator: str, width: int, indent: int) -> str:
-    """Parts on as few lines as hold them; a part is never broken, only shortened where a whole line is too narrow."""
-    margin = " " * indent
+def wrapped(parts: Sequence[str], *, separator: str, width: int, indent: int, hang: int = 0) -> str:
+    """Parts on as few lines as hold them; a part is never broken, only shortened where a whole line is too narrow.
+    Lines after the first begin `hang` cells further in."""
     lines: list[str] = []
     for part in parts:
-        cut = shortened(part, width - indent)
+        margin = " " * (indent + (hang if lines else 0))
+        cut = shortened(part, width - len(margin))
         joined = f"{lines[-1]}{separator}{cut}" if lines else margin + cut
         if not lines or width_of(joined) <= width:
             lines = [*lines[:-1], joined]
