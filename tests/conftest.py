@@ -76,10 +76,3 @@ def ordinary(public: Path) -> Iterator[people.Person]:
         pytest.skip("fusermount3 (package fuse3) is not installed; ordinary users mount with it")
     with people.device_for_everybody():
         yield people.person()
-
-
-def require(*programs: str) -> None:
-    """Skips, in words, what needs a program that is not installed."""
-    missing = [program for program in programs if shutil.which(program) is None]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")

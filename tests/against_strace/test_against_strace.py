@@ -9,10 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import require
 from support import people, recorder, straces
 from support.people import Person
 from support.traces import Trace
+from support.needs import require
 
 HERE = Path(__file__).parent
 pytestmark = [pytest.mark.root, pytest.mark.mount]

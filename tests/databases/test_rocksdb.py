@@ -5,10 +5,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import require
 from support import places, recorder
 from support.traces import Trace
 from support.waiting import wait_until
+from support.needs import require
 
 MEMORY_BYTES = 250 * 1000 * 1000
 pytestmark = [pytest.mark.root, pytest.mark.mount, pytest.mark.deadline(200)]

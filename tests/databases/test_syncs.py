@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import require
 from support import places, recorder, straces
 from support.people import person
 from support.postgres import Cluster
 from support.waiting import wait_until
+from support.needs import require
 
 pytestmark = [pytest.mark.root, pytest.mark.mount]
 SYNCS = ["-e", "trace=fsync,fdatasync"]

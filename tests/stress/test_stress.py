@@ -4,9 +4,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import require
 from support import places, recorder
 from support.traces import Trace
+from support.needs import require
 
 HERE = Path(__file__).parent
 INVENTORY = HERE.parent / "support/inventory.py"
