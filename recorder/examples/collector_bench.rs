@@ -59,7 +59,7 @@ fn push_cost(threads: u64) {
             let before = thread_ns();
             for n in 0..RECORDS / threads {
                 queue.push(read_now(n, 1));
-                if n % 10_000 == 0 {
+                if n % 500 == 0 {
                     queue.drain().chunks.into_iter().for_each(|chunk| queue.recycle(chunk));
                 }
             }
@@ -152,7 +152,7 @@ fn record(request: &Request<'_>, facts: &Facts, answer: &Answer) -> Record {
 }
 
 fn request(node: Node, operation: Operation<'_>) -> Request<'_> {
-    let tid = std::process::id();
+    let tid = 4711;
     Request { unique: 2, opcode: 15, node, uid: 0, gid: 0, tid, arrived_ns: now_ns(), operation }
 }
 

@@ -51,7 +51,7 @@ impl Database {
 
     /// (op, path, offset, size, ino)
     fn call(&mut self, seq: u64) -> (Op, Arc<str>, u64, u64, u64) {
-        if seq % 2 == 0 {
+        if seq.is_multiple_of(2) {
             let size = 100 + self.numbers.below(60);
             self.log_end += size;
             return (Op::Write, self.log.clone(), self.log_end - size, size, 77);

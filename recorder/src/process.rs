@@ -6,5 +6,5 @@ mod look;
 mod mask;
 mod table;
 
-pub use mask::mask;
+pub use mask::{mask, mask_arguments};
 pub use table::{KERNEL_TASK, News, Processes, Program, Task};

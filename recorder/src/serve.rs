@@ -10,8 +10,10 @@ use std::thread::Builder;
 use std::time::Duration;
 
 use glassfs_recorder::collect::record::Facts;
+use glassfs_recorder::collect::{self, Collector, MAX_RECORDS, Queue};
 use glassfs_recorder::event::escape;
 use glassfs_recorder::passthrough::{self, Passthrough};
+use glassfs_recorder::process::{Processes, mask_arguments};
 use glassfs_recorder::trace::{self, About, Trace};
 use glassfs_recorder::wire::{self, Answer, Device, Disconnect, End, ReplyBuffer, Request, Session, Wishes};
 
@@ -38,7 +40,7 @@ pub struct Settings {
 
 /// A trace being made.
 pub struct Recording {
-    trace: Option<Trace>,
+    collector: Option<Collector>,
     connections: Vec<Connection>,
     serving: usize,
     ended: Arc<Ended>,
@@ -56,12 +58,15 @@ struct Connection {
 /// Performs and puts down the requests of one connection.
 struct Server {
     passthrough: Passthrough,
+    collected: collect::Connection,
 }
 
 impl wire::Serve for Server {
     fn serve(&self, request: &Request<'_>, reply: &mut ReplyBuffer) -> Answer {
         let mut facts = Facts::default();
-        self.passthrough.serve(request, reply, &mut facts)
+        let answer = self.passthrough.serve(request, reply, &mut facts);
+        self.collected.served(request, &facts, &answer, reply);
+        answer
     }
 }
 
@@ -94,11 +99,19 @@ impl Recording {
     /// Makes the trace and gets everything ready; requests are answered from `serve` on.
     pub fn prepare(settings: Settings) -> Result<Recording, Error> {
         let about = about(&settings);
-        let trace = Trace::create(trace::Settings::new(&settings.trace), about).map_err(|cause| Error::Trace { cause })?;
-        let connections = settings.traced.into_iter().map(|traced| Connection::prepare(traced, settings.exact));
+        let untraceable = |cause| Error::Trace { cause };
+        let trace = Trace::create(trace::Settings::new(&settings.trace), about).map_err(untraceable)?;
+        let queue = Arc::new(Queue::new(MAX_RECORDS, trace.clock()));
+        let processes = Arc::new(Processes::new());
+        let points: Vec<PathBuf> = settings.traced.iter().map(|traced| traced.mount_point.clone()).collect();
+        let collector = Collector::start(queue.clone(), trace, processes.clone(), &points).map_err(untraceable)?;
+        let connections = settings.traced.into_iter().enumerate().map(|(number, traced)| {
+            let collected = collect::Connection::new(queue.clone(), processes.clone(), number as u8);
+            Connection::prepare(traced, settings.exact, collected)
+        });
         let connections = connections.collect::<Result<Vec<Connection>, Error>>()?;
         let ended = Ended::new().map_err(|cause| Error::system("cannot start serving", "eventfd", cause))?;
-        Ok(Recording { trace: Some(trace), connections, serving: 0, ended: Arc::new(ended), gave_up: false })
+        Ok(Recording { collector: Some(collector), connections, serving: 0, ended: Arc::new(ended), gave_up: false })
     }
 
     /// `devs`: st_dev of each mount, in order.
@@ -145,13 +158,13 @@ impl Recording {
         self.ended.list().iter().all(|end| *end == End::Disconnected(Disconnect::Unmounted))
     }
 
-    fn about(&mut self, change: impl FnOnce(&mut About) + Send + 'static) {
-        if let Some(trace) = &mut self.trace {
-            trace.about(change);
+    fn about(&self, change: impl FnOnce(&mut About) + Send + 'static) {
+        if let Some(collector) = &self.collector {
+            collector.update(change);
         }
     }
 
-    pub fn update_command(&mut self, change: impl FnOnce(&mut trace::Command) + Send + 'static) {
+    pub fn update_command(&self, change: impl FnOnce(&mut trace::Command) + Send + 'static) {
         self.about(|about| {
             if let Some(command) = &mut about.command {
                 change(command);
@@ -160,15 +173,15 @@ impl Recording {
     }
 
     /// Whether everything up to now is on disk within `timeout`.
-    pub fn flush(&mut self, timeout: Duration) -> bool {
-        self.trace.as_mut().is_some_and(|trace| trace.flush(timeout))
+    pub fn flush(&self, timeout: Duration) -> bool {
+        self.collector.as_ref().is_some_and(|collector| collector.flush(timeout))
     }
 
     /// Closes the trace and says why it ended.
     pub fn close(&mut self) -> String {
         let reason = self.reason();
-        if let Some(trace) = self.trace.take() {
-            trace.close(&reason);
+        if let Some(collector) = self.collector.take() {
+            collector.stop(&reason);
         }
         reason
     }
@@ -193,7 +206,7 @@ impl Recording {
 }
 
 impl Connection {
-    fn prepare(traced: Traced, exact: bool) -> Result<Connection, Error> {
+    fn prepare(traced: Traced, exact: bool, collected: collect::Connection) -> Result<Connection, Error> {
         let Traced { device, source, mount_point, .. } = traced;
         let failed = |cause| Error::system("cannot serve", source.path.to_string_lossy(), cause);
         let device = Arc::new(Device::from_fd(device).map_err(failed)?);
@@ -201,9 +214,11 @@ impl Connection {
         // In the view of `run` too everybody else is beside the mount, not below it: only `mount DIR` hides the source.
         let over_source = mount_point == source.path && !traced.is_private;
         let options = passthrough::Options { exact, over_source, way: None };
-        let passthrough = Passthrough::new(source.fd, options, Box::new(|_node| ())).map_err(failed)?;
+        let gone = collected.clone();
+        let passthrough = Passthrough::new(source.fd, options, Box::new(move |node| gone.gone(node))).map_err(failed)?;
         passthrough.set_notify(device.clone()).map_err(failed)?;
-        Ok(Connection { device, server: Arc::new(Server { passthrough }), posix_acl, _guard: source.guard })
+        let server = Arc::new(Server { passthrough, collected });
+        Ok(Connection { device, server, posix_acl, _guard: source.guard })
     }
 
     fn run(self) -> End {
@@ -246,7 +261,7 @@ fn note(note: &Note) -> trace::Note {
 /// What is known of a command before it runs.
 pub fn command(arguments: &[OsString], cwd: &Path) -> trace::Command {
     trace::Command {
-        argv: arguments.iter().map(|argument| escape(argument.as_bytes())).collect(),
+        argv: mask_arguments(arguments.iter().map(|argument| argument.as_bytes())).iter().map(|it| escape(it)).collect(),
         cwd: text(cwd),
         uid: sys::effective_ids().0,
         ..trace::Command::default()

@@ -21,13 +21,15 @@ const HIDDEN: &[u8] = b"***";
 pub fn mask(cmdline: &[u8]) -> Vec<u8> {
     // Titles are written over the arguments and padded with NULs.
     let end = cmdline.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1);
-    let mut masked = Vec::with_capacity(end);
+    mask_arguments(cmdline[..end].split(|byte| *byte == 0)).join(&b' ')
+}
+
+/// Arguments without their secrets: one of them may announce what the next one is.
+pub fn mask_arguments<'a>(arguments: impl Iterator<Item = &'a [u8]>) -> Vec<Vec<u8>> {
     let mut awaited = None;
     let mut is_script = false;
-    for (place, argument) in cmdline[..end].split(|byte| *byte == 0).enumerate() {
-        if place > 0 {
-            masked.push(b' ');
-        }
+    let mask_next = |argument: &'a [u8]| {
+        let mut masked = Vec::with_capacity(argument.len());
         awaited = match awaited {
             Some(secret) => {
                 hide(argument, secret, &mut masked);
@@ -36,8 +38,9 @@ pub fn mask(cmdline: &[u8]) -> Vec<u8> {
             None => Scanner { argument, at: 0, is_script, masked: &mut masked }.scan(),
         };
         is_script = introduces_script(argument);
-    }
-    masked
+        masked
+    };
+    arguments.map(mask_next).collect()
 }
 
 /// `sh -c`, `bash -lc`: what follows is many words, each of its own kind.

@@ -146,19 +146,28 @@ impl Watch {
         }
     }
 
+    /// Does everything that has been said: what was read along with an order no poll will tell of.
     fn obey(&mut self, launcher: &mut Launcher) {
-        match launcher.hear_now() {
-            Ok(Heard::Nothing) => {}
-            Ok(Heard::Message(Order::Serve { devs })) => self.recording.serve(&devs),
-            Ok(Heard::Message(Order::Started { pid, start_ns })) => {
+        while !self.is_alone {
+            match launcher.hear_now() {
+                Ok(Heard::Nothing) => return,
+                Ok(Heard::Message(order)) => self.perform(order, launcher),
+                Ok(Heard::Closed) | Err(_) => self.launcher_is_gone(),
+            }
+        }
+    }
+
+    fn perform(&mut self, order: Order, launcher: &mut Launcher) {
+        match order {
+            Order::Serve { devs } => self.recording.serve(&devs),
+            Order::Started { pid, start_ns } => {
                 self.command = Some(pid);
                 self.recording.update_command(move |command| {
                     command.pid = pid as u32;
                     command.start_ns = start_ns;
                 });
             }
-            Ok(Heard::Message(Order::Ended(facts))) => self.command_ended(facts, launcher),
-            Ok(Heard::Closed) | Err(_) => self.launcher_is_gone(),
+            Order::Ended(facts) => self.command_ended(facts, launcher),
         }
     }
 

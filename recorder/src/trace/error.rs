@@ -29,7 +29,7 @@ fn next_step(cause: &io::Error) -> &'static str {
         Some(libc::EACCES | libc::EPERM) => "name a place you may write to with --trace",
         Some(libc::EROFS) => "that disk is read-only: name a place on another with --trace",
         Some(libc::ENOSPC | libc::EDQUOT) => "free some space there, or name a place on another disk with --trace",
-        Some(libc::ENOTDIR) => "a part of that path is not a directory: name another with --trace",
+        Some(libc::ENOTDIR | libc::EEXIST) => "a part of that path is not a directory: name another with --trace",
         _ => "name another place with --trace",
     }
 }

@@ -138,12 +138,12 @@ impl Folder {
 fn refuse_what_is_there(root: &Path) -> Result<(), Error> {
     match fs::read_dir(root).map(|mut entries| entries.next().is_some()) {
         Ok(true) => Err(Error::NotEmpty { path: root.to_owned() }),
+        Ok(false) => Ok(()),
+        // Nothing is there: whether it can be made will show.
+        Err(_) if root.symlink_metadata().is_err() => Ok(()),
         Err(cause) if cause.kind() == io::ErrorKind::NotADirectory => {
             Err(Error::NotADirectory { path: root.to_owned() })
         }
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
-            Err(Error::folder("read the trace folder", root)(cause))
-        }
-        _ => Ok(()),
+        Err(cause) => Err(Error::folder("read the trace folder", root)(cause)),
     }
 }

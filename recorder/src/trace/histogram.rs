@@ -30,7 +30,7 @@ pub fn bucket_of(duration_ns: u64) -> i32 {
 }
 
 /// Counts by bucket, as far as the longest duration seen: 2.2 kB for one that has met a second.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Histogram {
     counts: Vec<u64>,
 }
@@ -57,6 +57,12 @@ impl Histogram {
     /// (bucket, count) of those not empty, ascending.
     pub fn filled(&self) -> impl Iterator<Item = (i32, u64)> + '_ {
         self.counts.iter().enumerate().filter(|(_, count)| **count > 0).map(|(at, count)| (at as i32 + FIRST, *count))
+    }
+}
+
+impl std::fmt::Debug for Histogram {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_map().entries(self.filled()).finish()
     }
 }
 

@@ -14,7 +14,7 @@ use super::folder::Folder;
 use super::handover::Handover;
 use super::ledger::{Ledger, Reason, Tally};
 use super::manifest::{Contents, Live, Manifest};
-use super::merge::{merge, tally_of};
+use super::merge::{Merge, tally_of};
 use super::writer::{counted, unpanicked};
 
 /// Neighbours that become one. Each row is rewritten once for every factor of sixteen.
@@ -51,18 +51,20 @@ pub(super) struct Grave {
 }
 
 impl Housekeeper {
-    /// Until the trace is closed; then merges what is left. The graves stay for who closes the trace.
+    /// Until the trace is closed.
     pub fn run(&mut self) {
         run_at_lowest_priority();
-        loop {
-            let closing = self.manifest.wait_for_change(LOOK);
-            self.merge_all(closing);
+        while !self.manifest.wait_for_change(LOOK) {
+            self.merge_all(false);
             self.keep_below_limit();
-            if closing {
-                return;
-            }
             self.bury(self.merged_files_stay);
         }
+    }
+
+    /// For who closes the trace, at their priority: somebody waits. Merges what is left. The graves stay.
+    pub fn finish(&mut self) {
+        self.merge_all(true);
+        self.keep_below_limit();
     }
 
     /// Removes the files of merged-away segments that have waited for `stay`; all of them when space is low.
@@ -83,7 +85,7 @@ impl Housekeeper {
             loop {
                 let live = self.manifest.live(table);
                 let Some(range) = next_merge(&live, small(table), closing) else { break };
-                if self.merge(table, &live[range]).is_err() {
+                if self.merge(table, &live[range], closing).is_err() {
                     self.rest_until = Some(Instant::now() + RETRY);
                     return;
                 }
@@ -91,9 +93,12 @@ impl Housekeeper {
         }
     }
 
-    fn merge(&mut self, table: Table, from: &[Live]) -> io::Result<()> {
+    fn merge(&mut self, table: Table, from: &[Live], closing: bool) -> io::Result<()> {
         let names: Vec<&str> = from.iter().map(|live| live.name.as_str()).collect();
-        let (bytes, rows) = unpanicked(|| merge(&self.folder, &self.trace_id, table, &names))?;
+        // What is half done when the trace is closed is done anew by `finish`, which is quicker than the lowest priority.
+        let given_up = || !closing && self.manifest.is_closing();
+        let merge = Merge { folder: &self.folder, trace_id: &self.trace_id, table, given_up: &given_up };
+        let (bytes, rows) = unpanicked(|| merge.segments(&names))?;
         let contents = Contents { rows, bytes: bytes.len() as u64, ..joined(from) };
         let name = self.folder.write_segment(table, &bytes)?;
         let generation = from.iter().map(|live| live.generation).max().unwrap_or(0) + 1;
@@ -201,4 +206,56 @@ fn run_at_lowest_priority() {
     const LOWEST: libc::c_int = 19;
     // SAFETY: no memory is involved. Of a thread id it sets that thread alone (Linux); a refusal costs only priority.
     unsafe { libc::setpriority(libc::PRIO_PROCESS, libc::gettid() as libc::id_t, LOWEST) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn live(rows: u64, generation: u32) -> Live {
+        let contents = Contents { rows, bytes: 0, streams: Vec::new(), from_ns: 0, to_ns: 0 };
+        Live { name: String::new(), table: Table::Events, contents, generation }
+    }
+
+    fn many(count: usize, rows: u64, generation: u32) -> Vec<Live> {
+        vec![live(rows, generation); count]
+    }
+
+    #[test]
+    fn fewer_than_sixteen_small_ones_wait_for_more_unless_the_trace_ends() {
+        let segments = many(15, 10, 0);
+        assert_eq!(next_merge(&segments, 100, false), None);
+        assert_eq!(next_merge(&segments, 100, true), Some(0..15));
+        assert_eq!(next_merge(&many(1, 10, 0), 100, true), None);
+    }
+
+    #[test]
+    fn sixteen_neighbours_of_one_generation_are_merged() {
+        let segments = [many(3, 10, 1), many(17, 10, 0)].concat();
+        assert_eq!(next_merge(&segments, 100, false), Some(3..19));
+        assert_eq!(next_merge(&many(16, 10, 2), 100, false), Some(0..16));
+        assert_eq!(next_merge(&[many(8, 10, 1), many(15, 10, 0)].concat(), 100, false), None);
+    }
+
+    #[test]
+    fn what_a_large_segment_cuts_off_is_merged_as_it_is() {
+        let segments = [many(1, 500, 0), many(3, 10, 0), many(1, 500, 0), many(2, 10, 0)].concat();
+        assert_eq!(next_merge(&segments, 100, false), Some(1..4));
+        assert_eq!(next_merge(&[many(1, 10, 0), many(1, 500, 0)].concat(), 100, false), None);
+    }
+
+    #[test]
+    fn each_row_is_rewritten_at_most_once_for_a_factor_of_sixteen() {
+        let (mut segments, mut rewritten) = (Vec::new(), 0);
+        for _ in 0..4_096 {
+            segments.push(live(1, 0));
+            while let Some(range) = next_merge(&segments, 1_000_000, false) {
+                let rows = segments[range.clone()].iter().map(|live| live.contents.rows).sum();
+                let generation = segments[range.start].generation + 1;
+                rewritten += rows;
+                segments.splice(range, [live(rows, generation)]);
+            }
+        }
+        assert_eq!((segments.len(), rewritten), (1, 3 * 4_096));
+    }
 }

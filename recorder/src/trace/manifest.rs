@@ -132,6 +132,10 @@ impl Manifest {
         self.changed.wait_timeout(book, timeout).unwrap_or_else(PoisonError::into_inner).0.closing
     }
 
+    pub fn is_closing(&self) -> bool {
+        self.book().closing
+    }
+
     /// No more segments will be added.
     pub fn closing(&self) {
         self.book().closing = true;

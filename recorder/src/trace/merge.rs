@@ -61,54 +61,75 @@ impl Input {
 /// A merged segment's bytes and how many rows it has.
 type Merged = Result<(Vec<u8>, u64), ParquetError>;
 
-/// One segment that holds what the segments of `names` hold.
-pub(super) fn merge(folder: &Folder, trace_id: &str, table: Table, names: &[&str]) -> Merged {
-    match table {
-        Table::Events => merge_rows(folder, trace_id, table, names, &["ts_ns", "seq"]),
-        Table::Processes => merge_rows(folder, trace_id, table, names, &["ts_ns"]),
-        Table::Totals => {
-            let mut totals = Totals::default();
-            for_each_batch(folder, table, names, |batch| Ok(read_totals(batch, &mut totals)?))?;
-            let bytes = encode(trace_id, plain_schema(table), [totals_batch(&totals).map_err(Into::into)])?;
-            Ok((bytes, totals.len() as u64))
-        }
-        Table::Ledger => {
-            let mut ledger = Ledger::default();
-            for_each_batch(folder, table, names, |batch| Ok(read_ledger(batch, &mut ledger)?))?;
-            let bytes = encode(trace_id, plain_schema(table), [ledger_batch(&ledger).map_err(Into::into)])?;
-            Ok((bytes, ledger.len() as u64))
-        }
-    }
+pub(super) struct Merge<'a> {
+    pub folder: &'a Folder,
+    pub trace_id: &'a str,
+    pub table: Table,
+    /// Asked between columns and files: whether nobody wants it any more.
+    pub given_up: &'a dyn Fn() -> bool,
 }
 
-fn for_each_batch(
-    folder: &Folder,
-    table: Table,
-    names: &[&str],
-    mut each: impl FnMut(&RecordBatch) -> Result<(), ParquetError>,
-) -> Result<(), ParquetError> {
-    for name in names {
-        for batch in Input::open(folder, name, plain_schema(table))?.read(None)? {
-            each(&batch?)?;
+impl Merge<'_> {
+    /// One segment that holds what the segments of `names` hold.
+    pub fn segments(&self, names: &[&str]) -> Merged {
+        match self.table {
+            Table::Events => self.rows(names, &["ts_ns", "seq"]),
+            Table::Processes => self.rows(names, &["ts_ns"]),
+            Table::Totals => {
+                let mut totals = Totals::default();
+                self.for_each_batch(names, |batch| Ok(read_totals(batch, &mut totals)?))?;
+                Ok((self.encoded(totals_batch(&totals)?)?, totals.len() as u64))
+            }
+            Table::Ledger => {
+                let mut ledger = Ledger::default();
+                self.for_each_batch(names, |batch| Ok(read_ledger(batch, &mut ledger)?))?;
+                Ok((self.encoded(ledger_batch(&ledger)?)?, ledger.len() as u64))
+            }
         }
     }
-    Ok(())
-}
 
-fn merge_rows(folder: &Folder, trace_id: &str, table: Table, names: &[&str], order_by: &[&str]) -> Merged {
-    // Views, so that a name that a million rows share lies in memory once.
-    let schema = schema(table, &DataType::Utf8View);
-    let inputs = names.iter().map(|name| Input::open(folder, name, schema.clone())).collect::<Result<Vec<_>, _>>()?;
-    let order = order(&inputs, &schema, order_by)?;
-    let bytes = encode_by_column(trace_id, &schema, |column| {
-        let parts = inputs.iter().map(|input| input.column(column)).collect::<Result<Vec<_>, _>>()?;
-        let order = &order;
-        Ok((0..order.len()).step_by(BATCH_ROWS).map(move |from| {
-            let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
-            Ok(interleave(&parts, &order[from..order.len().min(from + BATCH_ROWS)])?)
-        }))
-    })?;
-    Ok((bytes, order.len() as u64))
+    fn encoded(&self, batch: RecordBatch) -> Result<Vec<u8>, ParquetError> {
+        encode(self.trace_id, batch.schema(), [Ok(batch)])
+    }
+
+    fn still_wanted(&self) -> Result<(), ParquetError> {
+        match (self.given_up)() {
+            true => Err(ParquetError::General("the merge is no longer wanted".to_owned())),
+            false => Ok(()),
+        }
+    }
+
+    fn for_each_batch(
+        &self,
+        names: &[&str],
+        mut each: impl FnMut(&RecordBatch) -> Result<(), ParquetError>,
+    ) -> Result<(), ParquetError> {
+        for name in names {
+            self.still_wanted()?;
+            for batch in Input::open(self.folder, name, plain_schema(self.table))?.read(None)? {
+                each(&batch?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn rows(&self, names: &[&str], order_by: &[&str]) -> Merged {
+        // Views, so that a name that a million rows share lies in memory once.
+        let schema = schema(self.table, &DataType::Utf8View);
+        let open = |name: &&str| Input::open(self.folder, name, schema.clone());
+        let inputs = names.iter().map(open).collect::<Result<Vec<_>, _>>()?;
+        let order = order(&inputs, &schema, order_by)?;
+        let bytes = encode_by_column(self.trace_id, &schema, |column| {
+            self.still_wanted()?;
+            let parts = inputs.iter().map(|input| input.column(column)).collect::<Result<Vec<_>, _>>()?;
+            let order = &order;
+            Ok((0..order.len()).step_by(BATCH_ROWS).map(move |from| {
+                let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+                Ok(interleave(&parts, &order[from..order.len().min(from + BATCH_ROWS)])?)
+            }))
+        })?;
+        Ok((bytes, order.len() as u64))
+    }
 }
 
 /// (input, row) of all rows, ascending by the columns `order_by`.

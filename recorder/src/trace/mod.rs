@@ -8,6 +8,8 @@ mod count_columns;
 mod encode;
 mod error;
 mod event_columns;
+#[cfg(feature = "failpoints")]
+mod failpoint;
 mod folder;
 mod handover;
 mod histogram;
@@ -72,9 +74,19 @@ impl Settings {
             waiting_rows: 1_000_000,
             waiting_bytes: 160 << 20,
             merged_files_stay: Duration::from_secs(60),
-            before_write: None,
+            before_write: failpoint(),
         }
     }
+}
+
+#[cfg(feature = "failpoints")]
+fn failpoint() -> Option<BeforeWrite> {
+    failpoint::stall()
+}
+
+#[cfg(not(feature = "failpoints"))]
+fn failpoint() -> Option<BeforeWrite> {
+    None
 }
 
 /// A trace being written. One thread pushes; two of its own write and merge.
@@ -265,3 +277,6 @@ impl Drop for Gone {
         self.0.gone();
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -93,7 +93,10 @@ impl Writer {
     /// the disk took everything.
     pub fn end(&mut self, reason: String, merging: JoinHandle<Housekeeper>) -> bool {
         self.manifest.closing();
-        let housekeeper = merging.join();
+        let mut housekeeper = merging.join();
+        if let Ok(housekeeper) = &mut housekeeper {
+            housekeeper.finish();
+        }
         self.about.end_ns = Some(self.about.clock.now_ns());
         self.about.end_reason = Some(reason);
         self.about_written = false;
@@ -103,7 +106,7 @@ impl Writer {
         }
         self.folder.release_reserve();
         // A finished trace can be read by plain globs, so no file may be in it twice.
-        if let Ok(mut housekeeper) = housekeeper {
+        if let Ok(housekeeper) = &mut housekeeper {
             housekeeper.bury(Duration::ZERO);
         }
         self.about_written && self.pending.is_empty()
@@ -248,4 +251,33 @@ fn reason(cause: &io::Error) -> Reason {
 pub(super) fn unpanicked<T>(encode: impl FnOnce() -> Result<T, ParquetError>) -> io::Result<T> {
     let result = catch_unwind(AssertUnwindSafe(encode)).map_err(|_| io::Error::other("the encoder panicked"))?;
     result.map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{Kind, Op};
+    use crate::trace::totals::Sample;
+
+    #[test]
+    fn what_a_disk_does_not_take_for_hours_stays_exact_and_small() {
+        let mut pending = Pending::default();
+        let one = |second: i64, op| Sample {
+            ts_ns: second * NS_PER_SECOND,
+            op,
+            errno: 0,
+            kind: Kind::Request,
+            bytes: 1,
+            duration_ns: 1,
+            backing_ns: 0,
+        };
+        for second in 0..20_000 {
+            Op::ALL.iter().for_each(|op| pending.totals.count(&one(second, *op)));
+            pending.ledger.drop_events(second * NS_PER_SECOND, 0, 43, Reason::TraceDiskFull, Stage::Trace);
+            pending.keep_small();
+        }
+        assert!(pending.totals.len() + pending.ledger.len() <= PENDING_ROWS);
+        assert_eq!(pending.totals.counted(), 20_000 * 43);
+        assert_eq!(pending.ledger.sum().dropped, 20_000 * 43);
+    }
 }
