@@ -24,6 +24,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("slow") and not os.environ.get("GLASSFS_TEST_ALL"):
+        pytest.skip("takes minutes: make test-all runs it")
     if item.get_closest_marker("root") and os.geteuid() != 0:
         pytest.skip("needs root: it mounts filesystems and changes users")
     if item.get_closest_marker("mount"):

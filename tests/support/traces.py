@@ -13,7 +13,7 @@ def live_segments(trace: Path) -> list[str]:
     live: dict[str, None] = {}
     for line in (trace / "manifest").read_text().split("\n")[:-1]:
         entry = json.loads(line)
-        for gone in entry.get("from", []) + [entry["remove"]] * ("remove" in entry):
+        for gone in [*entry.get("from", []), entry.get("remove")]:
             live.pop(gone, None)
         added = entry.get("add") or entry.get("merge")
         if added:
