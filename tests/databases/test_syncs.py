@@ -33,7 +33,8 @@ def watched(pid: int, prefix: Path) -> Iterator[None]:
 
 def counted(prefix: Path, outside: Path) -> Counter[str]:
     """Successful syncs by name, less those of files below `outside` (the recorder's own trace)."""
-    return Counter(call.name for call in straces.calls(prefix) if call.result == 0 and not straces.within(call.file(), str(outside)))
+    called = (call for call in straces.calls(prefix) if call.name in ("fsync", "fdatasync") and call.result == 0)
+    return Counter(call.name for call in called if not straces.within(call.file(), str(outside)))
 
 
 @pytest.fixture

@@ -166,7 +166,8 @@ def test_every_caller_gets_an_answer_when_the_mount_is_torn_away(source: Path, m
             subprocess.Popen([sys.executable, "-c", WORK_UNTIL_ERROR, public / f"signal-{number}"], cwd=mount_point, stdout=subprocess.DEVNULL) for number in range(4)
         ]
         wait_until(lambda: all((public / f"signal-{number}").exists() for number in range(4)), "all workers at work", 60)
-        places.run("umount", "-f", mount_point)
+        # It says busy, since the workers stand in it; but it has aborted the connection.
+        places.run("umount", "-f", mount_point, check=False)
         assert [worker.wait(30) for worker in workers] == [7] * 4
 
 

@@ -44,7 +44,9 @@ class Cluster:
 
     def start(self) -> None:
         settings = f"-c listen_addresses= -c unix_socket_directories={self.scratch} -c shared_buffers=32MB -c max_wal_size=64MB"
-        self.run("pg_ctl", "-D", self.data, "-l", self.scratch / "server.log", "-w", "-t", "60", "-o", settings, "start")
+        log = self.scratch / "server.log"
+        said = self.run("pg_ctl", "-D", self.data, "-l", log, "-w", "-t", "60", "-o", settings, "start", check=False)
+        assert "server started" in said, f"{said}\n{log.read_text()[-2000:]}"
 
     def stop(self) -> None:
         self.run("pg_ctl", "-D", self.data, "-w", "-m", "fast", "stop")
@@ -55,10 +57,13 @@ class Cluster:
     def kill_all(self) -> None:
         """kill -9 to the postmaster and all its children, as a crash would."""
         postmaster = self.postmaster()
+        # Stopped first, so that it starts no child that nobody has listed.
+        os.kill(postmaster, signal.SIGSTOP)
         family = [postmaster, *_children(postmaster)]
         for pid in family:
             os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not any(_alive(pid) for pid in family), "the end of all server processes", 30)
+        # Reaped too: a new server takes a zombie for a living one.
+        wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in family), "the end of all server processes", 30)
 
     def bench(self, *words: str) -> str:
         return self.run("pgbench", "-n", *words, check=False)
@@ -84,10 +89,3 @@ def _children(pid: int) -> list[int]:
         if int(fields[1]) == pid:
             found.append(int(stat.split("/")[2]))
     return found
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
