@@ -52,9 +52,9 @@ def deadline(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
-def public(request: pytest.FixtureRequest) -> Iterator[Path]:
+def public() -> Iterator[Path]:
     """A scratch folder that every user can enter; mounts left in it are torn down."""
-    with places.public_folder(f"glassfs-{request.node.name[:40].replace('[', '-').rstrip(']')}") as folder:
+    with places.public_folder() as folder:
         yield folder
 
 
