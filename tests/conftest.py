@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support import people, places, recorder
 
 DEFAULT_DEADLINE_S = 120

@@ -2,8 +2,8 @@
 
     python tests/posix/run_posix.py [--plane daemon]
 
-The last line is `N passed, 0 failed`; the exit status is 0 only when the mount failed none that the bare directory passes,
-and both ran the same tests. Needs root, cargo for the first time (the suite is kept in .cache/), and the built recorder.
+The last line is `N passed, 0 failed`; the exit status is 0 only when nothing failed behind the mount and both ran the
+same tests. Needs root, the built recorder, and cargo for the first time (the suite is then kept in .cache/).
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from support import places, recorder  # noqa: E402
+from support import places, recorder
 
 VERSION = "0.2.2"
 CACHE = recorder.REPOSITORY / ".cache" / f"pjdfstest-{VERSION}"
@@ -60,8 +60,22 @@ def suite() -> Path:
         # Outside the repository, whose toolchain file and workspace are none of the suite's business.
         with tempfile.TemporaryDirectory(prefix="pjdfstest-") as folder:
             subprocess.run(
-                ["cargo", "install", "--quiet", "--locked", "--version", VERSION, "--root", str(CACHE), "--target-dir", f"{folder}/target", "pjdfstest"],
-                check=True, timeout=BUILD_S, cwd=folder,
+                [
+                    "cargo",
+                    "install",
+                    "--quiet",
+                    "--locked",
+                    "--version",
+                    VERSION,
+                    "--root",
+                    str(CACHE),
+                    "--target-dir",
+                    f"{folder}/target",
+                    "pjdfstest",
+                ],
+                check=True,
+                timeout=BUILD_S,
+                cwd=folder,
             )
     return program
 
@@ -112,7 +126,10 @@ def both(folder: Path, extra: tuple[str, ...] = ()) -> tuple[dict[str, str], dic
         mount_point.mkdir()
         for name in ("bare", "through"):
             (second / name).mkdir()
-        with recorder.mounted(ext4 / "source", mount_point, folder / "trace", deadline_s=SUITE_S, extra=extra), ThreadPoolExecutor(2) as pool:
+        with (
+            recorder.mounted(ext4 / "source", mount_point, folder / "trace", deadline_s=SUITE_S, extra=extra),
+            ThreadPoolExecutor(2) as pool,
+        ):
             one = pool.submit(run_suite, program, settings, ext4 / "bare/place", second / "bare")
             two = pool.submit(run_suite, program, settings, mount_point / "place", second / "through")
             return one.result(), two.result()
@@ -126,7 +143,10 @@ def main() -> int:
         print(f"the {plane} plane is not built yet; the daemon plane is: make posix PLANE=daemon", file=sys.stderr)
         return 2
     if os.geteuid() != 0:
-        print("pjdfstest needs root: it changes users and makes device nodes. Run: sudo make posix PLANE=daemon", file=sys.stderr)
+        print(
+            "pjdfstest needs root: it changes users and makes device nodes. Run: sudo make posix PLANE=daemon",
+            file=sys.stderr,
+        )
         return 3
     if not recorder.binary().exists():
         print(f"the recorder is not built: {recorder.binary()}. Run: make compile", file=sys.stderr)
@@ -137,7 +157,10 @@ def main() -> int:
         if wrong:
             shutil.copy(folder / "through.out", "/tmp/glassfs-posix.out")
             wrong.append("(the suite's own words: /tmp/glassfs-posix.out)")
-    print(f"bare ext4: {sum(result == 'ok' for result in bare.values())} passed of {len(bare)}; behind the mount: {passed} passed of {len(through)}")
+    print(
+        f"bare ext4: {sum(result == 'ok' for result in bare.values())} passed of {len(bare)}; "
+        f"behind the mount: {passed} passed of {len(through)}"
+    )
     print("\n".join(wrong), end="\n" if wrong else "")
     print(f"{passed} passed, {len([line for line in wrong if not line.startswith('(')])} failed")
     return 1 if wrong else 0

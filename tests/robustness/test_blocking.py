@@ -7,6 +7,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+
 from support import places, recorder
 from support.needs import failpoints_binary
 from support.traces import Trace
@@ -58,8 +59,16 @@ def test_reads_go_on_beside_sixty_four_held_fsyncs(ext4: Path, mount_point: Path
     for number in range(20):
         (source / f"read-{number}").write_bytes(b"r" * 4096)
     hold.touch()
-    with recorder.mounted(source, mount_point, public / "trace", program=failpoints_binary(), environment={"GLASSFS_FAIL_FSYNC_HOLD": str(hold)}):
-        syncing = subprocess.Popen([sys.executable, "-c", SYNCERS, str(mount_point), str(HELD)], stdout=subprocess.PIPE, text=True)
+    with recorder.mounted(
+        source,
+        mount_point,
+        public / "trace",
+        program=failpoints_binary(),
+        environment={"GLASSFS_FAIL_FSYNC_HOLD": str(hold)},
+    ):
+        syncing = subprocess.Popen(
+            [sys.executable, "-c", SYNCERS, str(mount_point), str(HELD)], stdout=subprocess.PIPE, text=True
+        )
         try:
             wait_until(lambda: waiting_in_fsync(syncing.pid) == HELD, "all fsyncs to wait")
             assert places.run(sys.executable, "-c", READER, mount_point, str(READS), timeout=60).stdout == "read\n"
@@ -72,7 +81,11 @@ def test_reads_go_on_beside_sixty_four_held_fsyncs(ext4: Path, mount_point: Path
     trace.assert_balanced()
     assert trace.one("select count(*) from events where op = 'fsync' and errno = 0") == HELD
     held_since, held_until = trace.rows("select min(ts_ns + duration_ns), max(ts_ns) from events where op = 'fsync'")[0]
-    inside = trace.one("select count(*) from events where op = 'read' and result = 4096 and ts_ns > ? and ts_ns + duration_ns < ?", held_until, held_since)
+    inside = trace.one(
+        "select count(*) from events where op = 'read' and result = 4096 and ts_ns > ? and ts_ns + duration_ns < ?",
+        held_until,
+        held_since,
+    )
     assert inside >= READS, "the trace shows the reads between the fsyncs' starts and their ends"
 
 
@@ -83,8 +96,16 @@ def test_more_blocked_calls_than_workers_still_end(ext4: Path, mount_point: Path
     source, hold = ext4 / "source", public / "hold"
     source.mkdir()
     hold.touch()
-    with recorder.mounted(source, mount_point, public / "trace", program=failpoints_binary(), environment={"GLASSFS_FAIL_FSYNC_HOLD": str(hold)}) as mount:
-        syncing = subprocess.Popen([sys.executable, "-c", SYNCERS, str(mount_point), "400"], stdout=subprocess.PIPE, text=True)
+    with recorder.mounted(
+        source,
+        mount_point,
+        public / "trace",
+        program=failpoints_binary(),
+        environment={"GLASSFS_FAIL_FSYNC_HOLD": str(hold)},
+    ) as mount:
+        syncing = subprocess.Popen(
+            [sys.executable, "-c", SYNCERS, str(mount_point), "400"], stdout=subprocess.PIPE, text=True
+        )
         try:
             wait_until(lambda: waiting_in_fsync(syncing.pid) >= 256, "more fsyncs than workers", 60)
         finally:

@@ -1,4 +1,4 @@
-"""Filesystems to test on: ext4 in a loop file, tmpfs. Made for one test, gone after it, even when something holds on."""
+"""Filesystems to test on: ext4 in a loop file, tmpfs. Gone after the test, even when something holds on."""
 
 import os
 import shutil
