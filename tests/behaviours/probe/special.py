@@ -80,8 +80,11 @@ def programs_run(place: Path) -> object:
     write_file(place / "script", b"#!/bin/sh\necho script $1\n", 0o755)
     write_file(place / "plain", b"#!/bin/sh\necho no\n", 0o644)
 
+    def said(words: tuple[str, ...]) -> str:
+        return subprocess.run(words, capture_output=True, text=True).stdout.strip()
+
     def run(*words: str) -> object:
-        return outcome(lambda: subprocess.run(words, capture_output=True, text=True).stdout.strip())
+        return outcome(said, words)
 
     return (
         run(str(place / "echo"), "binary"),
