@@ -1,4 +1,4 @@
-"""Names are bytes on Linux; in a trace they are text with `\\\\` for a backslash and `\\xHH` for a byte that is not UTF-8.
+"""Names are bytes on Linux; in a trace they are text: `\\\\` is a backslash, `\\xHH` a byte that is not UTF-8.
 
 This turns a name as the user types it into that text, a glob into a pattern over it, and that text into the bytes.
 """

@@ -10,12 +10,12 @@ import difflib
 import os
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from glassfs.errors import AmbiguousTrace, BadUsage, EnvironmentProblem, GlassfsError, TraceInUse, TraceNotFound
-from glassfs.trace import State, Trace
+from glassfs.trace import TRACE_JSON, State, Trace, folder_bytes
 
 # What an unknown or ambiguous name is answered with at most.
 NEAR_NAMES = 5
@@ -42,6 +42,18 @@ class Entry:
     @property
     def start_ns(self) -> int:
         return self.trace.about.start_ns if self.trace else 0
+
+    @property
+    def last_ns(self) -> int:
+        """When it ended, as far as it says so."""
+        return (self.trace.about.end_ns or self.trace.about.start_ns) if self.trace else 0
+
+    @property
+    def is_live(self) -> bool:
+        return self.trace is not None and self.trace.state() is State.LIVE
+
+    def size_bytes(self) -> int:
+        return folder_bytes(self.path)
 
 
 def state_directories() -> list[Path]:
@@ -82,15 +94,27 @@ def _entry(path: Path) -> Entry:
 
 def find(word: str) -> Trace:
     """The trace that `word` names, or an error that lists what may have been meant."""
+    return _opened(find_entry(word))
+
+
+def find_entry(word: str) -> Entry:
+    """The same for a trace that may be damaged."""
     if word.startswith("@"):
         return _numbered(word)
     if "/" in word or word in (".", ".."):
-        return Trace(Path(word))
+        return _at(Path(word))
     known = entries()
     exact = [entry for entry in known if word in _names(entry)]
-    if not exact and (Path(word) / "trace.json").exists():
-        return Trace(Path(word))
+    if not exact and (Path(word) / TRACE_JSON).exists():
+        return _at(Path(word))
     return _only(word, exact or [entry for entry in known if _begins(entry, word)], known)
+
+
+def _at(path: Path) -> Entry:
+    entry = _entry(path)
+    if isinstance(entry.problem, TraceNotFound):
+        raise entry.problem
+    return entry
 
 
 def _names(entry: Entry) -> set[str]:
@@ -102,7 +126,7 @@ def _begins(entry: Entry, word: str) -> bool:
     return bool(word) and (by_id or entry.name.startswith(word))
 
 
-def _numbered(word: str) -> Trace:
+def _numbered(word: str) -> Entry:
     number = _NUMBERED.fullmatch("@1" if word == "@last" else word)
     if number is None or int(number[1]) == 0:
         raise BadUsage(
@@ -112,7 +136,7 @@ def _numbered(word: str) -> Trace:
     position = int(number[1])
     if position > len(known):
         raise TraceNotFound(_how_many(len(known)), where=word, next_step=_first_step(known))
-    return _opened(known[position - 1])
+    return known[position - 1]
 
 
 def _how_many(count: int) -> str:
@@ -128,9 +152,9 @@ def _opened(entry: Entry) -> Trace:
     return entry.trace
 
 
-def _only(word: str, matches: list[Entry], known: list[Entry]) -> Trace:
+def _only(word: str, matches: list[Entry], known: list[Entry]) -> Entry:
     if len(matches) == 1:
-        return _opened(matches[0])
+        return matches[0]
     if matches:
         raise AmbiguousTrace(f"{len(matches)} traces are meant by '{word}'", next_step="\n  ".join(_shown(matches)))
     near = difflib.get_close_matches(word, [entry.name for entry in known], n=NEAR_NAMES, cutoff=0.5)
@@ -155,12 +179,40 @@ def _first_step(known: list[Entry]) -> str:
     return f"The newest are: {names}. glassfs traces lists all."
 
 
-def remove(entry: Entry) -> None:
-    """Deletes a trace for good; never one that is being recorded."""
-    if entry.trace is not None and entry.trace.state() is State.LIVE:
+def beyond(
+    known: Sequence[Entry],
+    *,
+    now_ns: int,
+    older_than_ns: int | None = None,
+    keep: int | None = None,
+    max_bytes: int | None = None,
+) -> list[Entry]:
+    """Those of `known` (the newest first) that are beyond any of the limits, never one that is being recorded. What
+    cannot be opened has no known age: only its place in the list and its size can take it."""
+    doomed: list[Entry] = []
+    kept_bytes = 0
+    for place, entry in enumerate(known):
+        size = entry.size_bytes()
+        old = older_than_ns is not None and entry.trace is not None and entry.last_ns < now_ns - older_than_ns
+        too_many = keep is not None and place >= keep
+        too_much = max_bytes is not None and kept_bytes + size > max_bytes
+        if not entry.is_live and (old or too_many or too_much):
+            doomed.append(entry)
+        else:
+            kept_bytes += size
+    return doomed
+
+
+def refuse_live(entry: Entry) -> None:
+    if entry.is_live:
         raise TraceInUse(
             "this trace is still being recorded", where=entry.name, next_step="It ends with its command or its umount."
         )
+
+
+def remove(entry: Entry) -> None:
+    """Deletes a trace for good; never one that is being recorded."""
+    refuse_live(entry)
     doomed = entry.path.with_name(_BEING_REMOVED + entry.path.name)
     try:
         # First out of sight in one step: a removal that is itself interrupted leaves no half trace behind.

@@ -5,6 +5,7 @@ The only file that knows it. Knows no SQL and nothing of what is in a segment; i
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import json
 import os
@@ -20,6 +21,8 @@ from glassfs.about import About
 from glassfs.alive import recorder_runs
 from glassfs.errors import DamagedTrace, EnvironmentProblem, TraceNotFound
 
+TRACE_JSON = "trace.json"
+MANIFEST = "manifest"
 TABLES = ("events", "totals", "ledger", "processes", "system")
 
 # A manifest may not lead out of its folder, whoever wrote it.
@@ -147,7 +150,7 @@ class Trace:
         self.about = self._read_about()
 
     def _read_about(self) -> About:
-        file = self.path / "trace.json"
+        file = self.path / TRACE_JSON
         text = _read(file)
         try:
             document = json.loads(text)
@@ -184,12 +187,12 @@ class Trace:
         return known is not None and known.end_ns is not None
 
     def _manifest_bytes(self) -> int:
-        return (self.path / "manifest").stat().st_size
+        return (self.path / MANIFEST).stat().st_size
 
     def read_on(self, manifest: Manifest) -> bool:
         """Reads what has been appended since; False if nothing."""
         before = manifest.offset
-        file = self.path / "manifest"
+        file = self.path / MANIFEST
         try:
             with file.open("rb") as lines:
                 lines.seek(before)
@@ -215,7 +218,7 @@ class Trace:
 
     def size_bytes(self) -> int:
         """Bytes on disk now, with segments that a merge has replaced but not yet deleted."""
-        return sum(file.stat().st_size for file in self.path.rglob("*") if file.is_file())
+        return folder_bytes(self.path)
 
     def check(self, segments: Iterable[Segment], *, thorough: bool = False) -> tuple[list[Segment], list[Damage]]:
         """Parts segments into those that look whole and those that do not. Damage inside a large segment without
@@ -229,6 +232,15 @@ class Trace:
             else:
                 damaged.append(Damage(segment, why))
         return good, damaged
+
+
+def folder_bytes(folder: Path) -> int:
+    """What its files take; one that goes away meanwhile takes nothing."""
+    total = 0
+    for file in folder.rglob("*"):
+        with contextlib.suppress(OSError):
+            total += file.stat().st_size if file.is_file() else 0
+    return total
 
 
 def _damage(path: Path, segment: Segment, *, compare: bool) -> str | None:

@@ -1,4 +1,4 @@
-"""Writes traces as docs/trace-format.md has them, for tests of the readers: what the recorder would write, on purpose."""
+"""Writes traces as docs/trace-format.md has them, for tests of the readers: what a recorder would write, on purpose."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ _DEFAULTS: dict[str, Any] = {
 _TOTALS = """
     with counted as (
         select (ts_ns // 1000000000) * 1000000000 as second_ns, op, errno, kind, duration_ns,
-               case when errno = 0 and op in ('read', 'write', 'copy_file_range') then greatest(result, 0) else 0 end as moved,
+               case when errno = 0 and op in ('read', 'write', 'copy_file_range')
+                    then greatest(result, 0) else 0 end as moved,
                backing_ns, (ceil(8 * log2(greatest(duration_ns, 1))) - 1)::integer as bucket
         from events),
     buckets as (
@@ -223,7 +224,8 @@ class TraceWriter:
         shape = ", ".join(f'"{name}" {kind}' for name, kind in columns.items())
         values = [{name: row.get(name) for name in columns} for row in rows]
         self._connection.execute(
-            f'create or replace temp table "{table}" as select each.* from (select unnest(?::struct({shape})[]) as each)',
+            f'create or replace temp table "{table}" as '
+            f"select each.* from (select unnest(?::struct({shape})[]) as each)",
             [values],
         )
 

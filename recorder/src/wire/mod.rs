@@ -6,6 +6,8 @@ mod device;
 #[cfg(feature = "failpoints")]
 mod failpoint;
 mod init;
+#[cfg(test)]
+mod mounted_tests;
 mod notify;
 pub mod operation;
 mod pages;

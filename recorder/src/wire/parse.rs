@@ -112,3 +112,8 @@ fn interrupt(mut arguments: Arguments<'_>) -> Parsed<'_> {
 fn answerable(size: u32) -> Result<u32, Errno> {
     if size as usize <= MAX_TRANSFER_BYTES { Ok(size) } else { Err(INVALID) }
 }
+
+#[cfg(test)]
+pub(super) mod samples;
+#[cfg(test)]
+mod tests;

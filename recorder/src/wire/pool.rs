@@ -29,7 +29,7 @@ pub struct Limits {
     pub receivers: usize,
     /// Messages taken from the kernel while all workers are busy. The rest waits in the kernel, at no cost to us.
     pub queued: usize,
-    /// Bytes that the large messages and answers under way may hold before no worker is added for them.
+    /// Bytes of memory that large messages and answers under way may fill; further large ones are queued.
     pub large_bytes: usize,
 }
 
@@ -58,6 +58,18 @@ pub(super) struct Queued<K> {
     pub len: usize,
     pub token: K,
     pub arrived_ns: u64,
+    /// What serving it adds to the pool's large_bytes.
+    pub large_bytes: usize,
+}
+
+/// What becomes of a message in hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Serve,
+    /// The caller is the last receiver and there can be no other.
+    QueueForWorker,
+    /// So many large requests are under way that memory would not be bounded.
+    QueueForMemory,
 }
 
 pub(super) struct State<K> {
@@ -92,6 +104,8 @@ pub(super) struct Pool<T: Transport> {
     /// Tells of room in the queue and of workers that ended.
     pub changed: Condvar,
 }
+
+type Guard<'a, T> = MutexGuard<'a, State<<T as Transport>::Token>>;
 
 /// How many workers receive, and how many messages have ever come: one atomic, since both change with every message.
 #[derive(Default)]
@@ -132,7 +146,7 @@ impl<T: Transport> Pool<T> {
         })
     }
 
-    pub fn lock(&self) -> MutexGuard<'_, State<T::Token>> {
+    pub fn lock(&self) -> Guard<'_, T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -160,13 +174,43 @@ impl<T: Transport> Pool<T> {
         traffic & RECEIVERS == 0
     }
 
-    /// May the last receiver serve what it has just received? Sees to it that another receives, now or soon.
-    pub fn may_serve(self: &Arc<Self>, slow: bool) -> bool {
-        if slow || self.full.load(SeqCst) || self.large_bytes.load(SeqCst) >= self.limits.large_bytes {
+    /// What to do with a message, when `others` receive and serving it fills `large_bytes` more. Sees to it that another worker
+    /// receives, now or soon, if the caller was the last one.
+    pub fn place(self: &Arc<Self>, others: usize, slow: bool, large_bytes: usize) -> Place {
+        if !self.has_memory_for(large_bytes) {
+            Place::QueueForMemory
+        } else if others > 0 || self.may_serve_last(slow) {
+            Place::Serve
+        } else {
+            Place::QueueForWorker
+        }
+    }
+
+    fn may_serve_last(self: &Arc<Self>, slow: bool) -> bool {
+        if slow || self.full.load(SeqCst) {
             return self.add_receiver() || self.serves_alone();
         }
         self.watch();
         true
+    }
+
+    fn has_memory_for(&self, large_bytes: usize) -> bool {
+        large_bytes == 0 || self.large_bytes.load(SeqCst) + large_bytes <= self.limits.large_bytes
+    }
+
+    /// Counts what a worker is about to fill beyond what it has filled already.
+    pub fn hold(&self, filled: &mut usize, large_bytes: usize) {
+        if large_bytes > 0 {
+            self.large_bytes.fetch_add(large_bytes, SeqCst);
+            *filled += large_bytes;
+        }
+    }
+
+    /// Large buffers stay filled between requests as long as all together hold no more than this.
+    pub fn keeps_large_bytes(&self) -> bool {
+        /// What two receivers need for large requests without a pause: filling fresh pages costs a quarter microsecond each.
+        const KEPT_BYTES: usize = 8 << 20;
+        self.large_bytes.load(SeqCst) <= KEPT_BYTES.min(self.limits.large_bytes / 4)
     }
 
     /// With no other worker there is nobody to queue for.
@@ -175,14 +219,17 @@ impl<T: Transport> Pool<T> {
         state.workers - state.parked <= 1
     }
 
-    /// Calls a parked worker back or starts a new one. False at the bound.
+    /// Calls a parked worker back or starts a new one. False at the bound, and while the queue is full: one more receiver
+    /// would only have one more message in its hands.
     pub fn add_receiver(self: &Arc<Self>) -> bool {
         let mut state = self.lock();
+        if state.queue.len() >= self.limits.queued {
+            return false;
+        }
         if self.call_parked(&mut state) {
             return true;
         }
-        let room = state.workers < self.limits.workers && self.large_bytes.load(SeqCst) < self.limits.large_bytes;
-        if state.end.is_some() || !room {
+        if state.end.is_some() || state.workers >= self.limits.workers {
             return false;
         }
         state.workers += 1;
@@ -259,29 +306,36 @@ impl<T: Transport> Pool<T> {
         self.queued.load(SeqCst) > 0
     }
 
+    /// The longest waiting message that there is memory for.
     pub fn take_queued(&self) -> Option<Queued<T::Token>> {
         let mut state = self.lock();
-        let taken = state.queue.pop_front();
+        let at = state.queue.iter().position(|queued| self.has_memory_for(queued.large_bytes))?;
+        let taken = state.queue.remove(at);
         self.queued.store(state.queue.len(), SeqCst);
         self.changed.notify_all();
         taken
     }
 
-    /// Takes a clean buffer for the one that goes into the queue. None: someone came back meanwhile, so there is no need to
-    /// queue, and a worker receives in the caller's stead. Waits while the queue is full; the kernel then holds what comes.
-    pub fn room_in_queue(&self) -> Option<(ReceiveBuffer, MutexGuard<'_, State<T::Token>>)> {
+    /// A clean buffer for the one that goes into the queue, and the queue. None: there is no reason to queue any more.
+    /// Waits while the queue is full; the kernel then holds what comes.
+    pub fn room_in_queue(&self, place: Place, large_bytes: usize) -> Option<(ReceiveBuffer, Guard<'_, T>)> {
         let mut state = self.lock();
         while state.end.is_none() && state.queue.len() >= self.limits.queued {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        if self.call_parked(&mut state) {
+        let needless = match place {
+            Place::Serve => true,
+            Place::QueueForWorker => self.call_parked(&mut state),
+            Place::QueueForMemory => self.has_memory_for(large_bytes),
+        };
+        if needless {
             return None;
         }
         let spare = state.spare.pop().unwrap_or_default();
         Some((spare, state))
     }
 
-    pub fn put_queued(&self, mut state: MutexGuard<'_, State<T::Token>>, queued: Queued<T::Token>) {
+    pub fn put_queued(&self, mut state: Guard<'_, T>, queued: Queued<T::Token>) {
         state.queue.push_back(queued);
         self.queued.store(state.queue.len(), SeqCst);
     }
@@ -294,10 +348,14 @@ impl<T: Transport> Pool<T> {
         }
     }
 
-    /// Waits until the pool needs the caller again. True: it counts as a receiver once more, or something is queued.
-    /// False: it is to end.
+    /// The caller, which does not count as a receiver now, waits until the pool needs it again.
     pub fn park(&self) -> Parked {
         let mut state = self.lock();
+        // Many may have come back at once, each seeing the others; the last of them finds who really receives.
+        if self.traffic() & RECEIVERS < self.limits.receivers as u64 {
+            self.enter();
+            return Parked::Called;
+        }
         state.parked += 1;
         self.note_bound(&mut state);
         let mut idle = false;
@@ -306,7 +364,7 @@ impl<T: Transport> Pool<T> {
                 state.called -= 1;
                 break Parked::Called;
             }
-            if !state.queue.is_empty() {
+            if state.queue.iter().any(|queued| self.has_memory_for(queued.large_bytes)) {
                 break Parked::Queue;
             }
             if state.end.is_some() || idle {
@@ -350,9 +408,13 @@ impl<T: Transport> Pool<T> {
     }
 }
 
+/// What a worker comes back to.
 pub(super) enum Parked {
+    /// It counts as a receiver again.
     Called,
+    /// Something is queued.
     Queue,
+    /// It is to end.
     Surplus,
 }
 

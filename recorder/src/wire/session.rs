@@ -178,3 +178,6 @@ impl<T: Transport> Session<T> {
         state.end().cloned().unwrap_or(End::Stopped)
     }
 }
+
+#[cfg(test)]
+mod tests;

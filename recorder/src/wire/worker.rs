@@ -11,7 +11,7 @@ use std::thread;
 
 use super::operation::{Operation, Request};
 use super::parse::{ParseError, parse};
-use super::pool::{End, Parked, Pool, Queued};
+use super::pool::{End, Parked, Place, Pool, Queued};
 use super::requests::opcode;
 use super::signal::Wakeable;
 use super::transport::{Disconnect, Outcome, ReceiveBuffer, Received, Transport};
@@ -19,9 +19,6 @@ use super::{Answer, Errno, Payload, ReplyBuffer, Serve, now_ns};
 
 /// A worker keeps this much of each buffer through everything: most messages and answers fit.
 const SMALL_BYTES: usize = 64 << 10;
-/// Large buffers stay filled between requests as long as all together hold less: filling fresh pages costs a quarter
-/// microsecond each.
-const KEPT_LARGE_BYTES: usize = 8 << 20;
 /// The deepest call below formats a path or reads a directory; nothing recurses.
 const STACK_BYTES: usize = 512 << 10;
 
@@ -30,6 +27,15 @@ pub(super) struct Registered {
     pub thread: Wakeable,
     /// True around receiving: only then may a signal reach it, or it would interrupt a call below.
     pub receiving: AtomicBool,
+}
+
+/// A message in the receive buffer, and what is known of it.
+struct Message<K> {
+    len: usize,
+    token: K,
+    arrived_ns: u64,
+    large_bytes: usize,
+    slow: bool,
 }
 
 struct Worker<T: Transport> {
@@ -108,18 +114,14 @@ impl<T: Transport> Worker<T> {
         let arrived_ns = now_ns();
         let parsed = parse(self.receive.message(len), arrived_ns);
         let slow = parsed.as_ref().is_ok_and(|request| request.operation.is_slow());
-        if others == 0 && !self.pool.may_serve(slow) {
-            return self.queue(len, token, arrived_ns);
+        let large_bytes = large_bytes(len, &parsed).saturating_sub(self.large_bytes);
+        match self.pool.place(others, slow, large_bytes) {
+            Place::Serve => {}
+            place => return self.queue(place, Message { len, token, arrived_ns, large_bytes, slow }),
         }
-        let large = large_bytes(len, &parsed);
-        if large > self.large_bytes {
-            self.pool.large_bytes.fetch_add(large - self.large_bytes, SeqCst);
-            self.large_bytes = large;
-        }
+        self.pool.hold(&mut self.large_bytes, large_bytes);
         perform(&self.pool, parsed, token, &mut self.reply);
-        if self.large_bytes > 0 && self.pool.large_bytes.load(SeqCst) > KEPT_LARGE_BYTES {
-            self.give_back_large();
-        }
+        self.let_go();
         self.come_back()
     }
 
@@ -127,51 +129,72 @@ impl<T: Transport> Worker<T> {
     fn come_back(&mut self) -> bool {
         loop {
             let receivers = self.pool.enter();
-            if self.pool.has_queued() {
-                self.pool.withdraw();
-                self.serve_one_queued();
-            } else if receivers <= self.pool.limits.receivers {
+            if self.pool.has_queued() && self.serve_one_queued_instead() {
+                continue;
+            }
+            if receivers <= self.pool.limits.receivers {
                 return true;
-            } else {
-                self.pool.withdraw();
-                self.give_back_all();
-                match self.pool.park() {
-                    Parked::Called => return true,
-                    Parked::Queue => self.serve_one_queued(),
-                    Parked::Surplus => return false,
-                }
+            }
+            self.pool.withdraw();
+            self.give_back_all();
+            match self.pool.park() {
+                Parked::Called => return true,
+                Parked::Queue => drop(self.serve_one_queued()),
+                Parked::Surplus => return false,
             }
         }
     }
 
-    /// The last receiver at the bound: keeps the message for a worker that becomes free.
-    fn queue(&mut self, len: usize, token: T::Token, arrived_ns: u64) -> bool {
-        let Some((spare, state)) = self.pool.room_in_queue() else {
-            perform(&self.pool, parse(self.receive.message(len), arrived_ns), token, &mut self.reply);
-            return self.come_back();
-        };
-        let buffer = mem::replace(&mut self.receive, spare);
-        self.pool.put_queued(state, Queued { buffer, len, token, arrived_ns });
-        // A worker that came back in this very moment may have found the queue empty, and nobody would look again.
-        if self.pool.enter() > 1 {
-            self.pool.withdraw();
-            self.serve_one_queued();
-            return self.come_back();
+    /// Keeps a message for a worker that becomes free, or for when there is memory.
+    fn queue(&mut self, mut place: Place, message: Message<T::Token>) -> bool {
+        let Message { len, token, arrived_ns, large_bytes, slow } = message;
+        while place != Place::Serve {
+            let Some((spare, state)) = self.pool.room_in_queue(place, large_bytes) else {
+                // A worker has been called back to receive in our stead, or memory has become free.
+                let others = usize::from(place == Place::QueueForWorker);
+                place = self.pool.place(others, slow, large_bytes);
+                continue;
+            };
+            let buffer = mem::replace(&mut self.receive, spare);
+            self.pool.put_queued(state, Queued { buffer, len, token, arrived_ns, large_bytes });
+            // A worker that came back in this very moment may have found the queue empty, and nobody would look again.
+            return self.pool.enter() == 1 || !self.serve_one_queued_instead() || self.come_back();
         }
+        self.pool.hold(&mut self.large_bytes, large_bytes);
+        perform(&self.pool, parse(self.receive.message(len), arrived_ns), token, &mut self.reply);
+        self.let_go();
+        self.come_back()
+    }
+
+    /// A receiver serves what is queued, if there is anything that can be served, and then is no receiver any more.
+    fn serve_one_queued_instead(&mut self) -> bool {
+        let Some(queued) = self.pool.take_queued() else { return false };
+        self.pool.withdraw();
+        self.serve_queued(queued);
         true
     }
 
-    fn serve_one_queued(&mut self) {
-        if let Some(Queued { buffer, len, token, arrived_ns }) = self.pool.take_queued() {
-            perform(&self.pool, parse(buffer.message(len), arrived_ns), token, &mut self.reply);
-            self.pool.put_spare(buffer);
-        }
+    fn serve_one_queued(&mut self) -> bool {
+        let taken = self.pool.take_queued();
+        taken.map(|queued| self.serve_queued(queued)).is_some()
+    }
+
+    fn serve_queued(&mut self, queued: Queued<T::Token>) {
+        let Queued { buffer, len, token, arrived_ns, large_bytes } = queued;
+        self.pool.hold(&mut self.large_bytes, large_bytes);
+        perform(&self.pool, parse(buffer.message(len), arrived_ns), token, &mut self.reply);
+        self.pool.put_spare(buffer);
+        self.give_back_large();
     }
 
     /// What has been taken from the kernel is answered, also at the end.
     fn drain_queue(&mut self) {
-        while self.pool.has_queued() {
-            self.serve_one_queued();
+        while self.serve_one_queued() {}
+    }
+
+    fn let_go(&mut self) {
+        if self.large_bytes > 0 && !self.pool.keeps_large_bytes() {
+            self.give_back_large();
         }
     }
 

@@ -15,9 +15,8 @@ import click
 from glassfs.cli.screen import shown, talk
 from glassfs.errors import AlreadySaid, GlassfsError
 
-# sysexits' EX_SOFTWARE: a bug in glassfs, told apart from usage (2), environment (3) and `run` (125).
+# sysexits' EX_SOFTWARE: a bug in glassfs, told apart from usage (2) and environment (3).
 BUG = 70
-RUN_FAILED = 125
 DETAILS_PREFIX = "glassfs-bug-"
 
 
@@ -79,7 +78,7 @@ def die_of(number: int) -> NoReturn:
 
 
 def say_bug(error: Exception) -> int:
-    """Keeps an unexpected error's details in a file and says where. GLASSFS_DEBUG=1 prints them instead."""
+    """Keeps an unexpected error's details in a file and says where. GLASSFS_DEBUG=1 prints them too."""
     import traceback
 
     details = "".join(traceback.format_exception(error))
@@ -87,7 +86,7 @@ def say_bug(error: Exception) -> int:
         print(details, file=sys.stderr, end="")
     what = shown(f"{type(error).__name__}: {error}".strip().rstrip(":"))
     talk(f"this is a bug in glassfs ({what}); {written(details)}")
-    return RUN_FAILED if "run" in sys.argv[1:2] else BUG
+    return BUG
 
 
 def written(details: str) -> str:

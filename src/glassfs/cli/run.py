@@ -12,7 +12,7 @@ import click
 from glassfs import recorder
 from glassfs.cli import failures, new_trace
 from glassfs.cli.screen import answer_json, color_option, json_option, shown, talk, wants_color, width_of
-from glassfs.errors import AlreadySaid, GlassfsError, RunFailed
+from glassfs.errors import GlassfsError, RunFailed
 from glassfs.places import state_directories
 from glassfs.trace import Trace
 
@@ -55,11 +55,17 @@ def run(
         if where.moved and not quiet:
             talk(f"the trace goes to {shown(where.trace)}: {where.moved}")
         ended = recorder.run(command, trace=where.trace, directories=directories, exact=exact)
-        say_what_it_did(where.trace, ended, quiet=quiet, as_json=as_json)
-    except AlreadySaid:
-        raise
     except GlassfsError as problem:
         raise RunFailed(problem.what, where=problem.where, next_step=problem.next_step) from problem
+    # From here on the status is the command's: nothing that goes wrong in telling about it may change that.
+    try:
+        say_what_it_did(where.trace, ended, quiet=quiet, as_json=as_json)
+    except RunFailed:
+        raise
+    except GlassfsError as problem:
+        talk(f"the command has ended, but of its trace: {problem}")
+    except Exception as error:
+        failures.say_bug(error)
     if ended.signal is not None:
         failures.die_of(ended.signal)
     failures.leave(ended.status)
@@ -67,13 +73,18 @@ def run(
 
 def say_what_it_did(folder: Path, ended: recorder.Ended, *, quiet: bool, as_json: bool) -> None:
     """The summary; or, where the recorder's end came before the command's, what became of both."""
-    if not (folder / "trace.json").exists():
-        raise ended_before(ended, folder)
-    trace = Trace(folder)
-    if trace.about.command is None or trace.about.command.end_ns is None:
-        raise ended_before(ended, folder)
-    if as_json or not quiet:
-        summarize(trace, as_json=as_json)
+    trace = Trace(folder) if (folder / "trace.json").exists() else None
+    command = trace.about.command if trace else None
+    if trace and command and command.end_ns is not None:
+        if as_json or not quiet:
+            summarize(trace, as_json=as_json)
+    elif ended.signal is not None:
+        raise RunFailed(
+            f"the launcher was killed by {signal.Signals(ended.signal).name}; the command may still run",
+            where=shown(folder),
+            next_step="The trace holds what was seen until then: glassfs report @last",
+        )
+    # Else it failed before the command ran, and has said why.
 
 
 def summarize(trace: Trace, *, as_json: bool) -> None:
@@ -91,15 +102,3 @@ def summarize(trace: Trace, *, as_json: bool) -> None:
         for warning in reader.warnings:
             talk(f"warning: {shown(warning)}")
     print(text, file=sys.stderr, flush=True)
-
-
-def ended_before(ended: recorder.Ended, folder: Path) -> GlassfsError:
-    """The recorder has not seen the command end: either it has said why itself, or it was killed."""
-    if ended.signal is None:
-        return AlreadySaid(ended.status)
-    number = signal.Signals(ended.signal).name
-    return RunFailed(
-        f"the launcher was killed by {number} while the command ran; the command may still run",
-        where=shown(folder),
-        next_step="The trace holds what was seen until then: glassfs report @last.",
-    )

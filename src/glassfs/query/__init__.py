@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from glassfs.query.answers import Summary
 from glassfs.query.events import Event
-from glassfs.query.reader import Reader
+from glassfs.query.reader import EVERYTHING, Reader
 
-__all__ = ["Event", "Reader", "Summary"]
+__all__ = ["EVERYTHING", "Event", "Reader", "Summary"]

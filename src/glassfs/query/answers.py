@@ -1,5 +1,5 @@
-"""Answers to the fixed questions: frozen, plain values, ready to be drawn or written as JSON. Times and sizes are in the
-unit of their name; a share is between 0 and 1; None: not known.
+"""Answers to the fixed questions: frozen, plain values, ready to be drawn or written as JSON. Times and sizes are in
+the unit of their name; a share is between 0 and 1; None: not known.
 
 `count` counts what the trace's plane counts: requests in the daemon plane, system calls in the kernel plane.
 """
@@ -192,3 +192,12 @@ class TraceRow:
     lost: int | None
     bytes_on_disk: int
     problem: str | None
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What was found when all of a trace was read."""
+
+    events: int
+    segments: int
+    problems: tuple[str, ...]

@@ -6,6 +6,7 @@ A `Database` is a snapshot of the live set. What cannot be read is left out, cou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -39,7 +40,7 @@ class SegmentsGone(Exception):
 
 class Database:
     """`tables`: those that will be asked. `only`: of the events just these segments, and nothing else; then one that is
-    gone is the caller's affair."""
+    gone is the caller's affair. `thorough`: compare all checksums."""
 
     def __init__(
         self,
@@ -47,6 +48,7 @@ class Database:
         *,
         tables: Sequence[str] = TABLES,
         only: Sequence[Segment] | None = None,
+        thorough: bool = False,
         timeout_s: float | None = None,
     ) -> None:
         self.trace = trace
@@ -55,6 +57,7 @@ class Database:
         self.damages: list[Damage] = []
         self._tables = tables
         self._only = only
+        self._thorough = thorough
         self._unreadable: dict[str, Damage] = {}
         self._good: dict[str, list[Segment]] = {table: [] for table in TABLES}
         self._connection: duckdb.DuckDBPyConnection | None = None
@@ -84,7 +87,8 @@ class Database:
 
     def _check(self, table: str, segments: Sequence[Segment]) -> None:
         known = [self._unreadable[each.file] for each in segments if each.file in self._unreadable]
-        good, damaged = self.trace.check(each for each in segments if each.file not in self._unreadable)
+        unknown = [each for each in segments if each.file not in self._unreadable]
+        good, damaged = self.trace.check(unknown, thorough=self._thorough)
         self._good[table] = good
         self.damages += [*known, *damaged]
 
@@ -163,7 +167,7 @@ class Database:
     def leave_out_unreadable(self) -> bool:
         """Reads every segment to find those that cannot be; False if all can and the snapshot is the newest."""
         segments = [each for table in TABLES for each in self._good[table]]
-        found = [damage for each in segments if (damage := self.limited.run(lambda each=each: self._probe(each)))]
+        found = [damage for each in segments if (damage := self.limited.run(partial(self._probe, each)))]
         if not found and not self.is_stale():
             return False
         self._unreadable |= {damage.segment.file: damage for damage in found if not damage.is_missing}

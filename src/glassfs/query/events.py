@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from glassfs.query.asked import Asked
@@ -76,7 +77,7 @@ def _slices(segments: Sequence[Segment]) -> list[tuple[int, int]]:
             held = 0
         held += rows
     edges = [_BEFORE_ALL, *cuts, _AFTER_ALL]
-    return [(start, end) for start, end in zip(edges, edges[1:], strict=False) if start < end]
+    return [(start, end) for start, end in pairwise(edges) if start < end]
 
 
 _BEFORE_ALL = -(1 << 63)

@@ -1,4 +1,5 @@
-"""The exponential histogram of docs/trace-format.md: eight buckets an octave, bucket i covers (2^(i/8), 2^((i+1)/8)] ns.
+"""The exponential histogram of docs/trace-format.md: eight buckets an octave, bucket i covers (2^(i/8),
+2^((i+1)/8)] ns.
 
 A percentile is the middle of its bucket (on the logarithmic scale), so it is off by at most 2^(1/16), 4.4 %.
 """

@@ -39,7 +39,8 @@ class Limited:
         returned, value = outcome[0]
         if not returned:
             raise value
-        return value
+        answer: Result = value
+        return answer
 
     def _wait(self, thread: threading.Thread) -> None:
         while True:
@@ -53,5 +54,5 @@ class Limited:
 def _keep_outcome(ask: Callable[[], Any], outcome: list[tuple[bool, Any]]) -> None:
     try:
         outcome.append((True, ask()))
-    except BaseException as problem:  # noqa: BLE001 - handed to the waiting thread, which raises it
+    except BaseException as problem:
         outcome.append((False, problem))

@@ -8,10 +8,10 @@ from glassfs.errors import GlassfsError
 from glassfs.filters import Filter
 from glassfs.places import Entry
 from glassfs.query import totals
-from glassfs.query.answers import TraceRow
+from glassfs.query.answers import Checked, TraceRow
 from glassfs.query.asked import Asked
 from glassfs.query.database import Database
-from glassfs.trace import Trace
+from glassfs.trace import TABLES, Trace
 
 
 def row(number: int, entry: Entry) -> TraceRow:
@@ -49,5 +49,22 @@ def _readable(number: int, trace: Trace) -> TraceRow:
 
 
 def _unreadable(number: int, entry: Entry, why: str) -> TraceRow:
-    size = sum(file.stat().st_size for file in entry.path.rglob("*") if file.is_file())
+    size = entry.size_bytes()
     return TraceRow(number, entry.name, None, str(entry.path), "damaged", None, None, None, None, None, size, why)
+
+
+def checked(trace: Trace) -> Checked:
+    """Reads every segment in full and compares checksums; what the ledger says is stored must be there."""
+    database = Database(trace, thorough=True)
+    try:
+        database.leave_out_unreadable()
+        losses = totals.losses(Asked.of(database, Filter()))
+        events = sum(segment.rows for segment in database.segments("events"))
+        problems = list(database.warnings)
+        if not problems and trace.about_ended() and events != losses.stored - losses.removed:
+            problems.append(
+                f"the ledger says that {losses.stored - losses.removed} events are kept, and there are {events}"
+            )
+        return Checked(events, sum(len(database.segments(table)) for table in TABLES), tuple(problems))
+    finally:
+        database.close()

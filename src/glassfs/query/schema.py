@@ -69,7 +69,7 @@ COLUMNS: dict[str, dict[str, str]] = {
         "uid": "BIGINT",
         "exited_ns": "BIGINT",
     },
-    # One measured value of the host: which dataset (cpu, memory, diskio ...), of what (a disk, an interface), which field.
+    # One measured value of the host: the dataset (cpu, diskio ...), of what (a disk, an interface), which field.
     "system": {
         "ts_ns": "BIGINT",
         "dataset": "VARCHAR",

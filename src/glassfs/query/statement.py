@@ -56,7 +56,7 @@ def relation(database: Database, sql: str) -> Any:
 
 
 def check(database: Database, sql: str) -> None:
-    """Raises unless `sql` is one SELECT (or what DuckDB makes one of: FROM, SHOW, DESCRIBE, SUMMARIZE) or its EXPLAIN."""
+    """Raises unless `sql` is one SELECT (or what DuckDB makes one: FROM, SHOW, DESCRIBE, SUMMARIZE) or its EXPLAIN."""
     kinds = _kinds(database, sql)
     if kinds == ["EXPLAIN"]:
         kinds = _kinds(database, _EXPLAIN.sub("", sql, count=1))

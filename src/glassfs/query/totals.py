@@ -89,7 +89,9 @@ def _from_events(asked: Asked) -> dict[str, Tally]:
     parts: dict[str, list[Tally]] = {}
     sql = _FROM_EVENTS.format(bucket=BUCKET_SQL, bytes=BYTES_SQL, where=asked.where)
     for op, bucket, count, *numbers in asked.rows(sql, asked.values):
-        parts.setdefault(op, []).append(Tally(count, *numbers, {bucket: count}))
+        part = Tally(count, *numbers)
+        part.buckets[bucket] = count
+        parts.setdefault(op, []).append(part)
     return {op: added(those) for op, those in parts.items()}
 
 

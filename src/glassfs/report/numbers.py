@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 NS_PER_US = 1_000
@@ -33,43 +34,57 @@ def share(part: float) -> str:
     return f"{round(part * 100)} %"
 
 
-def _significant(value: float, digits: int) -> str:
-    """`9.1`, `41`, `410` for two digits; digits before the point are never dropped."""
-    decimals = digits - 1
-    while decimals > 0 and round(value, decimals) >= 10 ** (digits - decimals):
-        decimals -= 1
-    return f"{value:.{decimals}f}"
+def _short(value: float) -> str:
+    """One digit after the point below 10, none above."""
+    return f"{value:.1f}" if round(value, 1) < 10 else f"{value:.0f}"
 
 
-def latency(ns: int, digits: int = 3) -> str:
-    """Of one call: `850ns`, `9.1us`, `8.2ms`, `1.3s`. Percentiles are true to two digits, measured values to three."""
-    for unit, size in (("ns", 1), ("us", NS_PER_US), ("ms", NS_PER_MS)):
+def _measured(value: float) -> str:
+    """One digit after the point below 100."""
+    return f"{value:.1f}" if round(value, 1) < 100 else f"{value:.0f}"
+
+
+_LATENCY_UNITS = (("us", NS_PER_US), ("ms", NS_PER_MS), ("s", NS_PER_S))
+
+
+def latency(ns: int, digits: Callable[[float], str] = _measured) -> str:
+    """Of one call: `850ns`, `9.1us`, `12.4ms`, `1.3s`."""
+    if ns < NS_PER_US:
+        return f"{ns}ns"
+    for unit, size_ns in _LATENCY_UNITS:
         # What would be rounded up to 1000 belongs to the next unit.
-        if round(ns / size, 0 if size > 1 else None) < 1000:
-            return f"{ns}ns" if size == 1 else f"{_significant(ns / size, digits)}{unit}"
-    return f"{_significant(ns / NS_PER_S, digits)}s"
+        if round(ns / size_ns) < 1000 or unit == "s":
+            break
+    return digits(ns / size_ns) + unit
 
 
 def percentile(ns: int) -> str:
-    return latency(ns, 2)
+    """Two digits: a histogram knows no more."""
+    return latency(ns, _short)
 
 
-def span(ns: int) -> str:
-    """Of many calls together: `12.4 s`, `870 ms`."""
-    if ns == 0:
-        return NOTHING
-    if ns >= 1000 * NS_PER_S:
-        return lasted(ns)
-    text = latency(ns)
-    unit = text.lstrip("0123456789.")
-    return f"{text.removesuffix(unit)} {unit}"
+def spans(times_ns: Sequence[int]) -> list[str]:
+    """Sums of time for one column, all in one unit, so that the longer number is the longer time: `12.41 s`."""
+    longest = max(times_ns, default=0)
+    unit, size_ns = next((each for each in reversed(_LATENCY_UNITS) if longest >= each[1]), _LATENCY_UNITS[0])
+    decimals = 2 if longest < 1000 * size_ns else 0
+    return [_span(ns / size_ns, decimals, unit) if ns else NOTHING for ns in times_ns]
+
+
+def _span(value: float, decimals: int, unit: str) -> str:
+    smallest = 10**-decimals
+    return f"<{smallest:g} {unit}" if value < smallest / 2 else f"{count_with(value, decimals)} {unit}"
+
+
+def count_with(value: float, decimals: int) -> str:
+    return f"{value:,.{decimals}f}".replace(",", " ")
 
 
 def lasted(ns: int) -> str:
     """A run's length: `41.2 s`, `12 min 5 s`, `3 h 20 min`."""
     seconds = ns / NS_PER_S
     if seconds < 0.1:
-        return f"{_significant(ns / NS_PER_MS, 2)} ms"
+        return f"{_short(ns / NS_PER_MS)} ms"
     if seconds < 120:
         return f"{seconds:.1f} s" if seconds >= 10 else f"{seconds:.2f} s"
     whole = round(seconds)
@@ -104,7 +119,7 @@ def in_unit(number: int, unit: str) -> tuple[str, str]:
     """So that two sizes can be told in the same unit: `3.9 of the 4.1 GB`."""
     if unit == "B":
         return str(number), unit
-    return _significant(number / 1000 ** _UNITS.index(unit), 2), unit
+    return _short(number / 1000 ** _UNITS.index(unit)), unit
 
 
 def moment(ns: int) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from glassfs.query import Event, Reader
+from glassfs.filters import Filter
+from glassfs.query import EVERYTHING, Event, Reader
 from glassfs.query.answers import Coverage, ErrorRow, Headline, Losses, Summary
 from glassfs.report import calls, tables
 from glassfs.report.numbers import (
@@ -19,6 +20,7 @@ from glassfs.report.numbers import (
     unit_of,
 )
 from glassfs.report.text import PLAIN, WIDTH, Paint, apart, safe, shortened, wrapped
+from glassfs.trace import Trace
 
 # A run with fewer events than this is shown whole: the events say more than any table.
 FEW_EVENTS = 40
@@ -29,13 +31,16 @@ _ERROR_EXAMPLES = 2
 _POWERS_NS = [10**power for power in range(3, 13)]
 
 
-def render_summary(
-    reader: Reader, *, word: str = "@last", paint: Paint = PLAIN, width: int = WIDTH, with_context: bool = False
-) -> str:
-    """The summary of the whole trace. `word`: how the trace is called in the commands that it proposes."""
-    summary = reader.summary()
-    few = list(reader.events()) if 0 < summary.count < FEW_EVENTS and summary.stored_count else []
-    return draw(summary, few, word=word, paint=paint, width=width, with_context=with_context)
+def render_summary(trace: Trace, *, word: str = "@last", color: bool = False, width: int = WIDTH) -> str:
+    """The summary of a whole trace, for who has just made it. `word`: what it is called in the commands proposed."""
+    with Reader(trace) as reader:
+        summary = reader.summary()
+        return draw(summary, few_events(reader, summary), word=word, paint=Paint(color), width=width)
+
+
+def few_events(reader: Reader, summary: Summary, wanted: Filter = EVERYTHING) -> list[Event]:
+    """All of them where they are few, else none."""
+    return list(reader.events(wanted)) if 0 < summary.count < FEW_EVENTS else []
 
 
 def draw(
@@ -47,13 +52,15 @@ def draw(
     width: int = WIDTH,
     with_context: bool = False,
 ) -> str:
+    """`few`: draw these instead of tables. `with_context`: say also when, where and how it was recorded."""
     parts = [_head(summary, word=word, paint=paint, width=width)]
     parts += [_context(summary.headline, width)] if with_context else []
     parts += _facts(summary, paint=paint, width=width)
-    parts += [_events(few, paint)] if few else _tables(summary, paint=paint, width=width)
-    parts += _after(summary, few, width=width)
-    parts.append(_next(summary, word, width))
-    return "\n".join(part for part in parts if part)
+    head = "\n".join(parts)
+    body = [_events(few, paint)] if few else _tables(summary, paint=paint, width=width)
+    tail = [*_after(summary, few, width=width), _next(summary, word, width)]
+    gap = "\n" if few else "\n\n"
+    return gap.join([head, *body, "\n".join(tail)])
 
 
 def _head(summary: Summary, *, word: str, paint: Paint, width: int) -> str:
@@ -185,7 +192,7 @@ def _next(summary: Summary, word: str, width: int) -> str:
         f"glassfs calls {word}{_slow(summary)}",
         f'glassfs sql {word} "select ..."',
     ]
-    return wrapped([f"next: {safe(commands[0])}", *map(safe, commands[1:])], separator="   ", width=width, indent=0)
+    return wrapped([f"next: {safe(commands[0])}", *map(safe, commands[1:])], separator="  ", width=width, indent=0)
 
 
 def _slow(summary: Summary) -> str:

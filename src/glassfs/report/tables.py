@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 from glassfs.query.answers import ClassRow, ErrorRow, FileRow, OpRow, ThreadRow
-from glassfs.report.numbers import NOTHING, count, count_or_nothing, latency, percentile, share, size_or_nothing, span
+from glassfs.report.numbers import NOTHING, count, count_or_nothing, latency, percentile, share, size_or_nothing, spans
 from glassfs.report.text import GAP, Column, Paint, safe, shortened, table, width_of
 
 # Cells that the parts of an error line take before its examples.
@@ -27,12 +28,12 @@ def classes(rows: Sequence[ClassRow], noun: str, *, paint: Paint, width: int) ->
             row.name,
             count(row.count),
             share(row.count_share),
-            span(row.time_ns),
+            time,
             share(row.time_share),
             *_latency_cells(row),
             size_or_nothing(row.bytes),
         ]
-        for row in rows
+        for row, time in _with_times(rows)
     ]
     return table(columns, cells, paint=paint, width=width)
 
@@ -52,14 +53,22 @@ def ops(rows: Sequence[OpRow], noun: str, *, paint: Paint, width: int) -> str:
             safe(row.name),
             count(row.count),
             share(row.count_share),
-            span(row.time_ns),
+            time,
             share(row.time_share),
             *_latency_cells(row),
             count_or_nothing(row.errors),
         ]
-        for row in rows
+        for row, time in _with_times(rows)
     ]
     return table(columns, cells, paint=paint, width=width)
+
+
+Row = TypeVar("Row", ClassRow, OpRow, FileRow, ThreadRow)
+
+
+def _with_times(rows: Sequence[Row]) -> Iterator[tuple[Row, str]]:
+    """Each row with its time as the column shows it."""
+    return zip(rows, spans([row.time_ns for row in rows]), strict=True)
 
 
 def _latency_columns() -> list[Column]:
@@ -93,13 +102,13 @@ def files(rows: Sequence[FileRow], noun: str, *, title: str, paint: Paint, width
         [
             safe(row.path),
             count(row.count),
-            span(row.time_ns),
+            time,
             size_or_nothing(row.read_bytes),
             size_or_nothing(row.written_bytes),
             percentile(row.latency.p99_ns),
             count_or_nothing(row.errors),
         ]
-        for row in rows
+        for row, time in _with_times(rows)
     ]
     return table(columns, cells, paint=paint, width=width)
 
@@ -110,13 +119,13 @@ def threads(rows: Sequence[ThreadRow], noun: str, *, title: str, paint: Paint, w
         [
             who(row),
             count(row.count),
-            span(row.time_ns),
+            time,
             size_or_nothing(row.read_bytes),
             size_or_nothing(row.written_bytes),
             "",
             count_or_nothing(row.errors),
         ]
-        for row in rows
+        for row, time in _with_times(rows)
     ]
     return table(columns, cells, paint=paint, width=width)
 

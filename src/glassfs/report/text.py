@@ -104,15 +104,22 @@ class Column:
 
 
 def table(
-    columns: Sequence[Column], rows: Sequence[Sequence[str]], *, paint: Paint, width: int, indent: int = 2
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    *,
+    paint: Paint,
+    width: int,
+    indent: int = 2,
+    dim_idle: bool = True,
 ) -> str:
-    """A head line and a line a row. Rows in which nothing happened are dimmed."""
+    """A head line and a line a row. `dim_idle`: rows in which nothing happened are dimmed."""
     fixed = sum(column.width for column in columns) + GAP * (len(columns) - 1) + indent
     widths = [column.width or max(width - fixed, 12) for column in columns]
     lines = [paint.bold(_line([column.title for column in columns], columns, widths, indent))]
     for row in rows:
         line = _line(row, columns, widths, indent)
-        lines.append(paint.dim(line) if set(row[1:]) <= {"-", "0", ""} else line)
+        idle = dim_idle and set(row[1:]) <= {"-", "0", ""}
+        lines.append(paint.dim(line) if idle else line)
     return "\n".join(lines)
 
 
