@@ -1,8 +1,8 @@
 //! The filesystem alone, without a trace: for comparing a mount with the bare directory, and for measuring.
 //!
-//!     passthrough_fs SOURCE MOUNT_POINT [exact] [over] [handles|descriptors] [no-prune] [quiet]   (as root; ends when unmounted)
+//!     passthrough_fs SOURCE MOUNT_POINT [exact] [over] [handles|descriptors] [no-prune] [user=UID] [quiet]
 //!
-//! On exit it prints how many nodes and handles were left.
+//! To be started as root; `user` serves as that ordinary user. Ends when unmounted, and says how many nodes were left.
 
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
@@ -38,10 +38,10 @@ impl Notify for WithoutPrune {
     }
 }
 
-fn mount(source: &OwnedFd, at: &Path) -> io::Result<File> {
+fn mount(source: &OwnedFd, at: &Path, user: u32) -> io::Result<File> {
     let device = OpenOptions::new().read(true).write(true).open("/dev/fuse")?;
-    let options =
-        format!("fd={},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions", device.as_raw_fd());
+    let fd = device.as_raw_fd();
+    let options = format!("fd={fd},rootmode=40000,user_id={user},group_id={user},allow_other,default_permissions");
     let text = |s: &str| CString::new(s).map_err(io::Error::other);
     let (name, kind, options) = (text("passthrough_fs")?, text("fuse.passthrough_fs")?, text(&options)?);
     let at = text(&at.to_string_lossy())?;
@@ -61,17 +61,33 @@ fn raise_descriptor_limit() {
     }
 }
 
+fn become_user(user: u32) {
+    // SAFETY: plain integers; no other thread runs yet.
+    let done = unsafe {
+        libc::setgroups(0, std::ptr::null()) == 0
+            && libc::setresgid(user, user, user) == 0
+            && libc::setresuid(user, user, user) == 0
+    };
+    assert!(done, "cannot become user {user}");
+}
+
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [source, at, words @ ..] = arguments.as_slice() else {
-        eprintln!("usage: passthrough_fs SOURCE MOUNT_POINT [exact] [over] [handles|descriptors] [no-prune]");
+        eprintln!(
+            "usage: passthrough_fs SOURCE MOUNT_POINT [exact] [over] [handles|descriptors] [no-prune] [user=UID] [quiet]"
+        );
         process::exit(2);
     };
     let has = |word: &str| words.iter().any(|given| given == word);
+    let user = words.iter().find_map(|word| word.strip_prefix("user=")?.parse().ok()).unwrap_or(0);
     raise_descriptor_limit();
     let source = passthrough::open_source(Path::new(source))?;
     let posix_acl = passthrough::supports_acl(&source);
-    let device = Arc::new(Device::from_fd(mount(&source, Path::new(at))?.into())?);
+    let device = Arc::new(Device::from_fd(mount(&source, Path::new(at), user)?.into())?);
+    if user != 0 {
+        become_user(user);
+    }
     let way = match (has("handles"), has("descriptors")) {
         (true, _) => Some(Way::Handles),
         (_, true) => Some(Way::Descriptors),

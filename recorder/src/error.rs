@@ -130,20 +130,34 @@ impl Error {
         match self {
             Error::KernelTooOld { .. } => "boot Linux 6.6 or newer (Debian 13, Ubuntu 24.04)".into(),
             Error::NoFuseDevice { .. } => "as root: modprobe fuse; in a container: --device /dev/fuse".into(),
-            Error::FuseDeviceRefused { .. } => "as root: chmod 0666 /dev/fuse (the distributions' default), or run as root".into(),
+            Error::FuseDeviceRefused { .. } => {
+                "as root: chmod 0666 /dev/fuse (the distributions' default), or run as root".into()
+            }
             Error::NoFusermount => "as root: apt install fuse3".into(),
             Error::MountRefused { .. } => "see `glassfs doctor`; a container needs --cap-add SYS_ADMIN".into(),
-            Error::MountNotSeen { target } => format!("look at `findmnt {}`: something else was mounted there at the same time", target.display()),
+            Error::MountNotSeen { target } => {
+                format!("look at `findmnt {}`: something else was mounted there at the same time", target.display())
+            }
             Error::SourceMissing { .. } => "create it, or correct the path".into(),
-            Error::SourceNotDirectory { path } => format!("trace its directory: {}", path.parent().unwrap_or(path).display()),
+            Error::SourceNotDirectory { path } => {
+                format!("trace its directory: {}", path.parent().unwrap_or(path).display())
+            }
             Error::SourceUnreadable { .. } => "run as its owner or as root".into(),
-            Error::SourceIsGlassfs { mount_point, .. } => format!("trace the directory behind it, or first: glassfs umount {}", mount_point.display()),
+            Error::SourceIsGlassfs { mount_point, .. } => {
+                format!("trace the directory behind it, or first: glassfs umount {}", mount_point.display())
+            }
             Error::SourceIsRoot => "choose a directory: -d DIR".into(),
-            Error::SourceTraced { .. } => "end that one first (glassfs umount), or read its trace: glassfs report @last".into(),
+            Error::SourceTraced { .. } => {
+                "end that one first (glassfs umount), or read its trace: glassfs report @last".into()
+            }
             Error::SourceLocked { .. } => "stop that process and start it through glassfs".into(),
             Error::MountPointMissing { path, .. } => format!("mkdir -p {}", path.display()),
-            Error::MountPointNotDirectory { .. } | Error::MountPointNotEmpty { .. } => "choose an empty directory".into(),
-            Error::MountPointInsideSource { source_path, .. } => format!("choose one outside, or mount over the source itself: glassfs mount {}", source_path.display()),
+            Error::MountPointNotDirectory { .. } | Error::MountPointNotEmpty { .. } => {
+                "choose an empty directory".into()
+            }
+            Error::MountPointInsideSource { source_path, .. } => {
+                format!("choose one outside, or mount over the source itself: glassfs mount {}", source_path.display())
+            }
             Error::SourceInsideMountPoint { .. } => "choose a mount point that does not hide the source".into(),
             Error::AlreadyMounted { path } => format!("glassfs umount {}", path.display()),
             Error::DeadMount { path, .. } => format!("glassfs umount {}", path.display()),

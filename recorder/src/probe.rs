@@ -65,7 +65,10 @@ fn fuse_device() -> Value {
 
 fn fusermount3() -> Value {
     let path = fusermount::find();
-    let is_setuid = path.as_deref().and_then(|path| fs::metadata(path).ok()).map(|data| data.mode() & libc::S_ISUID != 0 && data.uid() == 0);
+    let is_setuid = path
+        .as_deref()
+        .and_then(|path| fs::metadata(path).ok())
+        .map(|data| data.mode() & libc::S_ISUID != 0 && data.uid() == 0);
     json!({"path": path, "setuid_root": is_setuid})
 }
 
@@ -125,7 +128,8 @@ fn file_handles() -> io::Result<()> {
 
 /// The same reads of one file, bare and traced, each in a process of its own.
 fn measure() -> Result<Value, Error> {
-    let place = TemporaryDirectory::make().map_err(|cause| Error::system("cannot make a directory", "the temporary directory", cause))?;
+    let place = TemporaryDirectory::make()
+        .map_err(|cause| Error::system("cannot make a directory", "the temporary directory", cause))?;
     let failed = |cause| Error::system("cannot measure", place.0.to_string_lossy(), cause);
     let directory = place.0.join("traced");
     let file = directory.join("file");
@@ -134,7 +138,16 @@ fn measure() -> Result<Value, Error> {
     let mut bare = Command::new(&binary);
     bare.arg("time-reads").arg(&file);
     let mut traced = Command::new(&binary);
-    traced.arg("run").arg("--trace").arg(place.0.join("trace")).arg("-d").arg(&directory).arg("--").arg(&binary).arg("time-reads").arg(&file);
+    traced
+        .arg("run")
+        .arg("--trace")
+        .arg(place.0.join("trace"))
+        .arg("-d")
+        .arg(&directory)
+        .arg("--")
+        .arg(&binary)
+        .arg("time-reads")
+        .arg(&file);
     let (bare, traced) = (nanoseconds(bare).map_err(failed)?, nanoseconds(traced).map_err(failed)?);
     Ok(json!({"read_bytes": READ_BYTES, "bare_ns": bare, "traced_ns": traced}))
 }

@@ -85,7 +85,9 @@ fn parse_file_info(text: &str) -> FileInfo {
             Some(("flags", octal)) => info.flags = i32::from_str_radix(octal.trim(), 8).unwrap_or(0),
             Some(("mnt_id", number)) => info.mount_id = number.trim().parse().unwrap_or(0),
             // "lock:\t1: POSIX  ADVISORY  WRITE 4711 fe:00:12 0 EOF"; leases and delegations are no locks.
-            Some(("lock", lock)) => info.locks += usize::from(["POSIX", "FLOCK", "OFDLCK"].iter().any(|kind| lock.contains(kind))),
+            Some(("lock", lock)) => {
+                info.locks += usize::from(["POSIX", "FLOCK", "OFDLCK"].iter().any(|kind| lock.contains(kind)))
+            }
             _ => {}
         }
     }

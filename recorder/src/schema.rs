@@ -27,7 +27,8 @@ mod tests {
     fn every_op_and_every_column_is_told() {
         let told: Value = serde_json::from_str(&schema()).unwrap();
         assert_eq!(told["ops"].as_array().unwrap().len(), Op::ALL.len());
-        let counted: usize = told["tables"].as_object().unwrap().values().map(|table| table.as_array().unwrap().len()).sum();
+        let counted: usize =
+            told["tables"].as_object().unwrap().values().map(|table| table.as_array().unwrap().len()).sum();
         assert_eq!(counted, columns().len());
     }
 }

@@ -79,7 +79,8 @@ struct Ended {
 impl Ended {
     fn new() -> std::io::Result<Ended> {
         // SAFETY: eventfd touches no memory; the result is checked before it is owned.
-        let event = unsafe { OwnedFd::from_raw_fd(sys::check(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?) };
+        let event =
+            unsafe { OwnedFd::from_raw_fd(sys::check(libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK))?) };
         Ok(Ended { event, ends: Mutex::default() })
     }
 
@@ -215,7 +216,8 @@ impl Connection {
         let over_source = mount_point == source.path && !traced.is_private;
         let options = passthrough::Options { exact, over_source, way: None };
         let gone = collected.clone();
-        let passthrough = Passthrough::new(source.fd, options, Box::new(move |node| gone.gone(node))).map_err(failed)?;
+        let passthrough =
+            Passthrough::new(source.fd, options, Box::new(move |node| gone.gone(node))).map_err(failed)?;
         passthrough.set_notify(device.clone()).map_err(failed)?;
         let server = Arc::new(Server { passthrough, collected });
         Ok(Connection { device, server, posix_acl, _guard: source.guard })
@@ -255,13 +257,21 @@ fn mount(connection: u32, traced: &Traced) -> trace::Mount {
 
 fn note(note: &Note) -> trace::Note {
     let as_text = |path: &Option<PathBuf>| path.as_deref().map(text);
-    trace::Note { kind: note.kind.into(), text: note.text.clone(), path: as_text(&note.path), target: as_text(&note.target) }
+    trace::Note {
+        kind: note.kind.into(),
+        text: note.text.clone(),
+        path: as_text(&note.path),
+        target: as_text(&note.target),
+    }
 }
 
 /// What is known of a command before it runs.
 pub fn command(arguments: &[OsString], cwd: &Path) -> trace::Command {
     trace::Command {
-        argv: mask_arguments(arguments.iter().map(|argument| argument.as_bytes())).iter().map(|it| escape(it)).collect(),
+        argv: mask_arguments(arguments.iter().map(|argument| argument.as_bytes()))
+            .iter()
+            .map(|it| escape(it))
+            .collect(),
         cwd: text(cwd),
         uid: sys::effective_ids().0,
         ..trace::Command::default()
@@ -282,5 +292,6 @@ pub fn complete(command: &mut trace::Command, facts: run::Facts) {
         .map(|file| trace::OpenElsewhere { path: file.path, directory: file.directory, samples: file.samples })
         .collect();
     let remaining = facts.remaining.into_iter();
-    command.remaining = remaining.map(|process| trace::Remaining { pid: process.pid as u32, comm: process.comm }).collect();
+    command.remaining =
+        remaining.map(|process| trace::Remaining { pid: process.pid as u32, comm: process.comm }).collect();
 }

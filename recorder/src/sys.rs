@@ -78,7 +78,11 @@ pub enum Ending {
 }
 
 fn ending(status: libc::c_int) -> Ending {
-    if libc::WIFSIGNALED(status) { Ending::Killed(libc::WTERMSIG(status)) } else { Ending::Exited(libc::WEXITSTATUS(status)) }
+    if libc::WIFSIGNALED(status) {
+        Ending::Killed(libc::WTERMSIG(status))
+    } else {
+        Ending::Exited(libc::WEXITSTATUS(status))
+    }
 }
 
 /// Waits for one child.
@@ -128,7 +132,16 @@ pub fn all_signals_but_stops() -> libc::sigset_t {
     unsafe {
         let mut set = std::mem::zeroed();
         libc::sigfillset(&mut set);
-        for signal in [libc::SIGTSTP, libc::SIGTTIN, libc::SIGTTOU, libc::SIGSEGV, libc::SIGBUS, libc::SIGILL, libc::SIGFPE, libc::SIGABRT] {
+        for signal in [
+            libc::SIGTSTP,
+            libc::SIGTTIN,
+            libc::SIGTTOU,
+            libc::SIGSEGV,
+            libc::SIGBUS,
+            libc::SIGILL,
+            libc::SIGFPE,
+            libc::SIGABRT,
+        ] {
             libc::sigdelset(&mut set, signal);
         }
         set

@@ -50,7 +50,9 @@ fn a_command_that_is_not_there_is_127_and_one_that_cannot_run_is_126() {
         command.current_dir(scratch.tree()).arg("run").arg("--trace").arg(scratch.trace()).args(["--", name]);
         finish(command)
     };
-    for (name, code) in [("no-such-command", 127), ("./no-such-file", 127), ("./script", 126), ("./", 126), ("./hello/x", 127)] {
+    for (name, code) in
+        [("no-such-command", 127), ("./no-such-file", 127), ("./script", 126), ("./", 126), ("./hello/x", 127)]
+    {
         let done = try_command(name);
         assert_eq!(done.code(), Some(code), "{name}: {}", done.err);
         assert!(done.err.contains(name) && done.err.contains("\n  next: "), "{}", done.err);
@@ -82,7 +84,12 @@ fn the_command_finds_its_directory_its_ids_and_its_files_as_they_were() {
     fs::create_dir(scratch.tree().join("sub")).unwrap();
     let mut command = recorder();
     command.current_dir(scratch.tree().join("sub")).arg("run").arg("--trace").arg(scratch.trace());
-    command.arg("-d").arg(scratch.tree()).args(["--", "sh", "-c", "pwd -P; umask; id -u; id -G; cat ../hello; echo new > ../made; findmnt -n -o FSTYPE -T ."]);
+    command.arg("-d").arg(scratch.tree()).args([
+        "--",
+        "sh",
+        "-c",
+        "pwd -P; umask; id -u; id -G; cat ../hello; echo new > ../made; findmnt -n -o FSTYPE -T .",
+    ]);
     // SAFETY: only async-signal-safe calls.
     unsafe {
         command.pre_exec(|| {
@@ -110,7 +117,8 @@ fn standard_input_and_other_descriptors_pass_through() {
     let number = std::os::fd::AsRawFd::as_raw_fd(&extra);
     // SAFETY: dup2 is async-signal-safe.
     unsafe {
-        command.pre_exec(move || if libc::dup2(number, 9) == 9 { Ok(()) } else { Err(std::io::Error::last_os_error()) });
+        command
+            .pre_exec(move || if libc::dup2(number, 9) == 9 { Ok(()) } else { Err(std::io::Error::last_os_error()) });
     }
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(b"in\x00\xff\n").unwrap();
@@ -151,7 +159,8 @@ fn a_background_process_outlives_the_command_and_is_traced_to_its_end() {
     }
     let scratch = Scratch::new();
     let go = scratch.path("go");
-    let done = finish(scratch.run(&format!("while [ ! -e {} ]; do sleep 0.05; done > late & echo started", go.display())));
+    let done =
+        finish(scratch.run(&format!("while [ ! -e {} ]; do sleep 0.05; done > late & echo started", go.display())));
     assert_eq!((done.code(), done.out.as_str()), (Some(0), "started\n"));
     assert!(done.err.starts_with("glassfs: still running in the traced view: sh ("), "{}", done.err);
     let about = scratch.about().unwrap();
@@ -169,7 +178,9 @@ fn a_killed_launcher_leaves_the_view_to_the_command_and_the_trace_is_closed_afte
     }
     let scratch = Scratch::new();
     let go = scratch.path("go");
-    let launcher = start(scratch.run(&format!("echo ready; while [ ! -e {} ]; do sleep 0.05; done; cat hello > copy", go.display())));
+    let launcher = start(
+        scratch.run(&format!("echo ready; while [ ! -e {} ]; do sleep 0.05; done; cat hello > copy", go.display())),
+    );
     launcher.wait_for_line("ready");
     launcher.kill(libc::SIGKILL);
     assert_eq!(launcher.finish().signal(), Some(libc::SIGKILL));
@@ -187,7 +198,9 @@ fn a_killed_recorder_gives_the_command_errors_and_the_launcher_says_so() {
     }
     let scratch = Scratch::new();
     let go = scratch.path("go");
-    let launcher = start(scratch.run(&format!("echo ready; while [ ! -e {} ]; do sleep 0.05; done; cat hello; exit 9", go.display())));
+    let launcher = start(
+        scratch.run(&format!("echo ready; while [ ! -e {} ]; do sleep 0.05; done; cat hello; exit 9", go.display())),
+    );
     launcher.wait_for_line("ready");
     let recorder = recorder_pid(&scratch);
     kill(recorder, libc::SIGKILL);
@@ -248,9 +261,11 @@ fn the_terminals_stop_stops_launcher_and_command_and_both_go_on() {
     }
     let scratch = Scratch::new();
     let go = scratch.path("go");
-    let launcher = start(scratch.run(&format!("echo ready; while [ ! -e {} ]; do sleep 0.05; done; echo on", go.display())));
+    let launcher =
+        start(scratch.run(&format!("echo ready; while [ ! -e {} ]; do sleep 0.05; done; echo on", go.display())));
     launcher.wait_for_line("ready");
-    let state = |pid: i32| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().rsplit(") ").next().unwrap().chars().next();
+    let state =
+        |pid: i32| fs::read_to_string(format!("/proc/{pid}/stat")).unwrap().rsplit(") ").next().unwrap().chars().next();
     // An orphaned group is not stopped by SIGTSTP; ours has its parent, the test, in another group of the same session.
     launcher.kill_group(libc::SIGTSTP);
     wait_for("the launcher to stop", || (state(launcher.pid()) == Some('T')).then_some(()));
@@ -273,14 +288,19 @@ fn two_directories_are_one_trace_and_one_inside_another_is_covered() {
     for name in ["one", "one/inner", "two"] {
         command.arg("-d").arg(scratch.path(name));
     }
-    let script = format!("for d in {0} {1}; do findmnt -n -o FSTYPE -T $d; echo x > $d/f; done", scratch.path("one").display(), scratch.path("two").display());
+    let script = format!(
+        "for d in {0} {1}; do findmnt -n -o FSTYPE -T $d; echo x > $d/f; done",
+        scratch.path("one").display(),
+        scratch.path("two").display()
+    );
     let done = finish({
         command.args(["--", "sh", "-c", &script]);
         command
     });
     assert_eq!(done.out, "fuse.glassfs\nfuse.glassfs\n", "{}", done.err);
     let about = scratch.closed();
-    let points: Vec<_> = about["mounts"].as_array().unwrap().iter().map(|mount| mount["mount_point"].as_str().unwrap()).collect();
+    let points: Vec<_> =
+        about["mounts"].as_array().unwrap().iter().map(|mount| mount["mount_point"].as_str().unwrap()).collect();
     assert_eq!(points, [scratch.path("one").to_str().unwrap(), scratch.path("two").to_str().unwrap()]);
     assert!(about["mounts"].as_array().unwrap().iter().all(|mount| mount["private"] == true && mount["dev"] != 0));
 }
@@ -330,7 +350,8 @@ fn what_goes_on_elsewhere_is_named() {
     assert_eq!(done.code(), Some(0), "{}", done.err);
     let about = scratch.closed();
     let command = &about["command"];
-    let elsewhere: Vec<_> = command["open_elsewhere"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap()).collect();
+    let elsewhere: Vec<_> =
+        command["open_elsewhere"].as_array().unwrap().iter().map(|file| file["path"].as_str().unwrap()).collect();
     assert!(elsewhere.contains(&scratch.path("elsewhere").to_str().unwrap()), "{elsewhere:?}");
     assert!(!elsewhere.iter().any(|path| path.starts_with(scratch.tree().to_str().unwrap())), "{elsewhere:?}");
     assert_eq!(command["mapped"][0], scratch.tree().join("sleeper").to_str().unwrap());

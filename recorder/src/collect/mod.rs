@@ -7,6 +7,8 @@ mod names;
 mod observe;
 mod queue;
 pub mod record;
+#[cfg(test)]
+mod samples;
 mod tasks;
 
 pub use collector::Collector;

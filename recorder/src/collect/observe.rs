@@ -63,6 +63,7 @@ pub fn observe(request: &Request<'_>, facts: &Facts, answer: &Answer, finished_n
         .or_else(|| opening(operation, facts))
         .or_else(|| directories(operation))?;
     let errno = answer.as_ref().err().map_or(0, |errno| u16::try_from(errno.0).unwrap_or(libc::EIO as u16));
+    let facts = if errno == 0 { *facts } else { of_failure(&shape, facts) };
     Some(Record {
         seq: 0,
         start_ns: request.arrived_ns,
@@ -72,7 +73,7 @@ pub fn observe(request: &Request<'_>, facts: &Facts, answer: &Answer, finished_n
         fh: shape.fh.map_or(0, |fh| fh.0),
         offset: shape.offset.unwrap_or(0),
         size: shape.size.unwrap_or(0),
-        result: if errno == 0 { facts.result } else { 0 },
+        result: facts.result,
         ino: facts.ino,
         // The kernel's own device numbers are 32 bits wide (12 major, 20 minor), so nothing is cut off.
         dev: facts.dev as u32,
@@ -86,7 +87,7 @@ pub fn observe(request: &Request<'_>, facts: &Facts, answer: &Answer, finished_n
         op: shape.op,
         file_type: facts.file_type,
         origin: origin(request),
-        present: bits(&shape, facts),
+        present: bits(&shape, &facts),
         names: shape.names,
         connection: 0,
     })
@@ -102,6 +103,15 @@ pub fn is_event(operation: &Operation<'_>) -> bool {
 pub fn opens(operation: &Operation<'_>) -> bool {
     use Operation::{Create, Open, Opendir, Tmpfile};
     matches!(operation, Open { .. } | Create { .. } | Tmpfile { .. } | Opendir { .. })
+}
+
+/// A failed request moved nothing; and on a name that failed, all that was found for sure is the directory.
+fn of_failure(shape: &Shape, facts: &Facts) -> Facts {
+    let facts = Facts { result: 0, ..*facts };
+    match shape.names {
+        Some(_) => Facts { ino: 0, dev: 0, file_type: None, ..facts },
+        None => facts,
+    }
 }
 
 /// Page faults, writeback and the last release of a file bear no caller.
@@ -280,3 +290,6 @@ fn next_entry(bytes: &[u8]) -> Option<(u64, u32, &[u8], &[u8])> {
     let tail = bytes.get((NAME_AT + length).next_multiple_of(8)..).unwrap_or_default();
     Some((node, kind, name, tail))
 }
+
+#[cfg(test)]
+mod tests;

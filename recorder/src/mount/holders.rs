@@ -43,7 +43,12 @@ pub fn users_of(mount_point: &Path) -> Vec<Culprit> {
         let held = held_by(pid, mount_point, None);
         (!held.is_empty()).then(|| culprit(pid, held.words()))
     };
-    procfs::pids().into_iter().filter(|pid| *pid != std::process::id() as Pid).filter_map(describe).take(MAX_HOLDERS).collect()
+    procfs::pids()
+        .into_iter()
+        .filter(|pid| *pid != std::process::id() as Pid)
+        .filter_map(describe)
+        .take(MAX_HOLDERS)
+        .collect()
 }
 
 /// The directory's symlinks that leave it, and locks on its files by processes whose descriptors we may not see.
@@ -120,7 +125,9 @@ fn held_by(pid: Pid, directory: &Path, dev: Option<u64>) -> Held {
     }
     let maps: HashSet<PathBuf> = procfs::mapped_files(pid)
         .into_iter()
-        .filter(|mapped| mapped.path.starts_with(directory) && dev.is_none_or(|dev| libc::makedev(mapped.dev.0, mapped.dev.1) == dev))
+        .filter(|mapped| {
+            mapped.path.starts_with(directory) && dev.is_none_or(|dev| libc::makedev(mapped.dev.0, mapped.dev.1) == dev)
+        })
         .map(|mapped| mapped.path)
         .collect();
     held.maps = maps.len();

@@ -42,7 +42,8 @@ pub fn at<'a>(mounts: &'a [Mount], point: &Path) -> Option<&'a Mount> {
 
 /// Those strictly below a directory, outermost first.
 pub fn below<'a>(mounts: &'a [Mount], directory: &Path) -> Vec<&'a Mount> {
-    let mut found: Vec<&Mount> = mounts.iter().filter(|mount| mount.point != directory && mount.point.starts_with(directory)).collect();
+    let mut found: Vec<&Mount> =
+        mounts.iter().filter(|mount| mount.point != directory && mount.point.starts_with(directory)).collect();
     found.sort_by(|a, b| a.point.cmp(&b.point));
     found
 }
@@ -66,7 +67,8 @@ fn unescape(field: &[u8]) -> PathBuf {
     let mut bytes = Vec::with_capacity(field.len());
     let mut at = 0;
     while let Some(byte) = field.get(at) {
-        let code = field.get(at + 1..at + 4).and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
+        let code =
+            field.get(at + 1..at + 4).and_then(|digits| u8::from_str_radix(std::str::from_utf8(digits).ok()?, 8).ok());
         match (byte, code) {
             (b'\\', Some(code)) => {
                 bytes.push(code);
@@ -87,7 +89,8 @@ mod tests {
 
     #[test]
     fn a_line_is_parsed_with_any_number_of_optional_fields() {
-        let mount = parse(b"36 35 0:45 / /a\\040b rw,noatime shared:1 master:2 - fuse.glassfs /srv/x\\134y rw").unwrap();
+        let mount =
+            parse(b"36 35 0:45 / /a\\040b rw,noatime shared:1 master:2 - fuse.glassfs /srv/x\\134y rw").unwrap();
         assert_eq!((mount.id, mount.parent, mount.dev), (36, 35, (0, 45)));
         assert_eq!((mount.point.as_path(), mount.source.as_path()), (Path::new("/a b"), Path::new("/srv/x\\y")));
         assert!(mount.is_ours());

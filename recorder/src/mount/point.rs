@@ -51,9 +51,10 @@ fn empty(path: &Path) -> Result<(), Error> {
     match fs::read_dir(path).map_err(refused)?.next() {
         None => Ok(()),
         Some(Err(cause)) => Err(refused(cause)),
-        Some(Ok(entry)) => {
-            Err(Error::MountPointNotEmpty { path: path.to_owned(), found: entry.file_name().to_string_lossy().into_owned() })
-        }
+        Some(Ok(entry)) => Err(Error::MountPointNotEmpty {
+            path: path.to_owned(),
+            found: entry.file_name().to_string_lossy().into_owned(),
+        }),
     }
 }
 

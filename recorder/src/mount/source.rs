@@ -103,7 +103,9 @@ impl Source {
     fn guard_holder(&self) -> Option<Culprit> {
         let mut locks = procfs::locks().into_iter();
         let ours = |lock: &procfs::Lock| {
-            lock.kind == "FLOCK" && lock.ino == self.identity.ino && libc::makedev(lock.dev.0, lock.dev.1) == self.identity.dev
+            lock.kind == "FLOCK"
+                && lock.ino == self.identity.ino
+                && libc::makedev(lock.dev.0, lock.dev.1) == self.identity.dev
         };
         let lock = locks.find(ours)?;
         Some(Culprit { pid: lock.pid, comm: procfs::comm(lock.pid), how: String::new() })
@@ -112,15 +114,23 @@ impl Source {
 
 fn leaving_note(link: PathBuf, target: PathBuf) -> Note {
     let add = survey::directory_to_add(&target);
-    let text = format!("{} leads out of the traced directory, to {}: add -d {}", link.display(), target.display(), add.display());
+    let text = format!(
+        "{} leads out of the traced directory, to {}: add -d {}",
+        link.display(),
+        target.display(),
+        add.display()
+    );
     Note { kind: "symlink", text, path: Some(link), target: Some(target) }
 }
 
 /// The filesystem's type; an error if it is a glassfs mount itself.
 fn not_ours(path: &Path, fd: &OwnedFd, mounts: &[Mount]) -> Result<String, Error> {
-    let id = sys::mount_id(fd.as_fd()).map_err(|cause| Error::system("cannot tell the mount of", path.to_string_lossy(), cause))?;
+    let id = sys::mount_id(fd.as_fd())
+        .map_err(|cause| Error::system("cannot tell the mount of", path.to_string_lossy(), cause))?;
     match mounts.iter().find(|mount| mount.id == id) {
-        Some(mount) if mount.is_ours() => Err(Error::SourceIsGlassfs { path: path.to_owned(), mount_point: mount.point.clone() }),
+        Some(mount) if mount.is_ours() => {
+            Err(Error::SourceIsGlassfs { path: path.to_owned(), mount_point: mount.point.clone() })
+        }
         Some(mount) => Ok(mount.fs_type.clone()),
         // Mounted in a way that this process cannot see (a chroot's root).
         None => Ok("unknown".to_owned()),

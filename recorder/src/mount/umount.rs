@@ -45,7 +45,11 @@ fn unmount(point: &Path, lazily: bool) -> Result<(), Error> {
         });
     }
     fusermount::unmount(point, lazily).map_err(|said| {
-        if said.contains("busy") { busy() } else { Error::system("cannot unmount", point.to_string_lossy(), io::Error::other(said)) }
+        if said.contains("busy") {
+            busy()
+        } else {
+            Error::system("cannot unmount", point.to_string_lossy(), io::Error::other(said))
+        }
     })
 }
 

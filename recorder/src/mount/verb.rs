@@ -14,9 +14,9 @@ use super::{fuse, fusermount, place, point};
 use crate::channel::{self, Channel, Heard};
 use crate::cli::MountOptions;
 use crate::error::Error;
-use crate::{print, say};
 use crate::serve::{Recording, Settings, Traced};
 use crate::sys::{self, Fork};
+use crate::{print, say};
 
 /// Making the trace's folder on a slow disk, mounting.
 const START: Duration = Duration::from_secs(20);
@@ -82,7 +82,10 @@ impl Plan {
         point::trace_lies_outside(&options.trace, &[(&source.path, source.identity), (&point, point_identity)])?;
         let mut notes = source.look_around()?;
         notes.extend(source.nested.iter().map(|nested| {
-            let text = format!("{} is a mount of its own: it cannot be entered through the traced view (EXDEV)", nested.display());
+            let text = format!(
+                "{} is a mount of its own: it cannot be entered through the traced view (EXDEV)",
+                nested.display()
+            );
             Note::new("nested mount", text, nested)
         }));
         let trace = std::path::absolute(&options.trace).map_err(no_place)?;
@@ -115,7 +118,13 @@ fn live(plan: Plan, announce: impl FnOnce(Mounted)) -> Result<(), Error> {
     let device = place.device(&name, flags)?;
     let for_mount = device.try_clone().map_err(|cause| Error::system("cannot copy", "/dev/fuse", cause))?;
     let traced = Traced { device, source: plan.source, mount_point: plan.point.clone(), is_private: false };
-    let settings = Settings { trace: plan.trace.clone(), exact: plan.exact, traced: vec![traced], notes: plan.notes, command: None };
+    let settings = Settings {
+        trace: plan.trace.clone(),
+        exact: plan.exact,
+        traced: vec![traced],
+        notes: plan.notes,
+        command: None,
+    };
     let mut recording = Recording::prepare(settings)?;
     place.mount(for_mount, &name, flags)?;
     let dev = fuse::seen_by("self", &plan.point)?.st_dev();
@@ -135,7 +144,13 @@ fn live(plan: Plan, announce: impl FnOnce(Mounted)) -> Result<(), Error> {
     Ok(())
 }
 
-fn wait_for_end(recording: &mut Recording, place: &mut Place, signals: &OwnedFd, mut door: Option<&mut Door>, mounted: &Mounted) {
+fn wait_for_end(
+    recording: &mut Recording,
+    place: &mut Place,
+    signals: &OwnedFd,
+    mut door: Option<&mut Door>,
+    mounted: &Mounted,
+) {
     let mut was_told = false;
     while !recording.has_ended() {
         let door_fd = door.as_ref().map_or(-1, |door| door.as_raw_fd());

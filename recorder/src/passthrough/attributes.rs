@@ -3,7 +3,6 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
-use super::handles::Open;
 use super::inodes::Inode;
 use super::sys::{self, Result, check, check_long};
 use super::{Call, Options};
@@ -105,12 +104,8 @@ impl Call<'_> {
         let flags = libc::AT_EMPTY_PATH | sync_flags;
         let open = handle.and_then(|handle| self.fs.handles.get(handle).ok());
         if let Some(open) = open {
-            let (fd, identity) = match &open {
-                Open::File(file) => (file.fd.as_fd(), file.identity),
-                Open::Directory(directory) => (directory.fd.as_fd(), directory.identity),
-            };
-            self.is_about(identity);
-            return self.backing(|| sys::statx(fd, c"", flags));
+            self.is_about(open.inode().identity);
+            return self.backing(|| sys::statx(open.fd(), c"", flags));
         }
         let inode = self.inode()?;
         let inodes = &self.fs.inodes;

@@ -8,7 +8,7 @@ use libc::{c_int, mode_t};
 use super::handles::{Open, OpenFile};
 use super::inodes::Inode;
 use super::sys::{self, Component, Result, c_string, check};
-use super::{Call, attributes, credentials, data, proc};
+use super::{Call, attributes, credentials, data};
 use crate::event::FileType;
 use crate::wire::answers::{EntryOut, OpenOut};
 use crate::wire::{Answer, Errno, Handle, Name, Operation};
@@ -115,16 +115,15 @@ impl Call<'_> {
         let holder = &fs.inodes.holder;
         let (attributes, held) = self.backing(|| {
             let attributes = sys::statx_fd(fd.as_fd())?;
-            // Without a name only a descriptor keeps it alive.
             let held = match attributes.stx_nlink {
-                0 => holder.hold_always(proc::reopen(fd.as_fd(), libc::O_PATH)?),
+                0 => holder.hold_nameless(fd.as_fd())?,
                 _ => holder.hold_opened(fd.as_fd())?,
             };
             Ok((attributes, held))
         })?;
         let identity = fs.identify(&attributes)?;
         let inode = fs.inodes.remember(identity, held, seen_as);
-        let file = OpenFile::new(fd, identity, data::backing_flags(flags));
+        let file = OpenFile::new(fd, inode.clone(), data::backing_flags(flags));
         let handle = fs.handles.insert(Open::File(file.into()));
         self.answer_entry_and_open(&inode, &attributes, handle)
     }

@@ -1,13 +1,14 @@
 //! Regular files: opening, reading, writing, syncing. Short counts and errors go back as they come, nothing is repeated.
 
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 
 use libc::c_int;
 
 use super::Call;
 use super::handles::{Open, OpenFile};
-use super::inodes::{Identity, Inode};
+use super::inodes::Inode;
 use super::names::DONE;
 use super::sys::{self, Result, check, check_len};
 use crate::event::FileType;
@@ -40,10 +41,10 @@ pub fn backing_flags(flags: c_int) -> c_int {
 
 impl OpenFile {
     /// `flags`: those `fd` was opened with.
-    pub fn new(fd: std::os::fd::OwnedFd, identity: Identity, flags: c_int) -> OpenFile {
+    pub fn new(fd: OwnedFd, inode: Arc<Inode>, flags: c_int) -> OpenFile {
         let synced = flags & (libc::O_SYNC | libc::O_DSYNC);
         let status = AtomicI32::new(flags & (STATUS_FLAGS | libc::O_APPEND));
-        OpenFile { fd, identity, synced, status }
+        OpenFile { fd, inode, synced, status }
     }
 
     /// Brings the backing file's flags to what the program's are now. One that the backing file refuses (O_DIRECT on a
@@ -100,7 +101,7 @@ impl Call<'_> {
     }
 
     /// Nothing but regular files: the kernel itself opens fifos, sockets and devices, and here they would be the host's.
-    pub fn open_regular(&mut self, inode: &Inode, flags: c_int, kill: bool) -> Result<OpenFile> {
+    pub fn open_regular(&mut self, inode: &Arc<Inode>, flags: c_int, kill: bool) -> Result<OpenFile> {
         match inode.identity.file_type {
             FileType::Regular => (),
             FileType::Directory => return Err(Errno(libc::EISDIR)),
@@ -111,11 +112,11 @@ impl Call<'_> {
         let inodes = &self.fs.inodes;
         let wanted = backing_flags(flags);
         self.backing(|| match inodes.open(inode, wanted) {
-            Ok(fd) => Ok(OpenFile::new(fd, inode.identity, wanted)),
+            Ok(fd) => Ok(OpenFile::new(fd, inode.clone(), wanted)),
             // An append-only file (chattr +a) opens for writing in no other way.
             Err(Errno(libc::EPERM)) if flags & libc::O_APPEND != 0 => {
                 let wanted = wanted | libc::O_APPEND;
-                Ok(OpenFile::new(inodes.open(inode, wanted)?, inode.identity, wanted))
+                Ok(OpenFile::new(inodes.open(inode, wanted)?, inode.clone(), wanted))
             }
             Err(errno) => Err(errno),
         })
@@ -186,7 +187,7 @@ impl Call<'_> {
     fn copy_file_range(&mut self, copy: CopyFileRange) -> Answer {
         let from = self.fs.handles.file(copy.handle_in)?;
         let to = self.fs.handles.file(copy.handle_out)?;
-        self.is_about(from.identity);
+        self.is_about(from.inode.identity);
         self.assume(self.lacks_fsetid())?;
         let (mut offset_in, mut offset_out) = (sys::offset(copy.offset_in)?, sys::offset(copy.offset_out)?);
         let (from, to, len) = (from.fd.as_raw_fd(), to.fd.as_raw_fd(), copy.len as usize);

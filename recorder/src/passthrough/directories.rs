@@ -38,7 +38,7 @@ impl Call<'_> {
         self.assume_caller()?;
         let inodes = &self.fs.inodes;
         let fd = self.backing(|| inodes.open(&inode, libc::O_RDONLY | libc::O_DIRECTORY))?;
-        let directory = OpenDirectory { fd, identity: inode.identity, position: Mutex::new(0) };
+        let directory = OpenDirectory { fd, inode, position: Mutex::new(0) };
         let handle = self.fs.handles.insert(Open::Directory(directory.into()));
         self.facts.opened = Some(handle);
         self.reply.put(&OpenOut { fh: handle.0, ..OpenOut::default() })

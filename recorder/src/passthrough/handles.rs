@@ -1,18 +1,18 @@
 //! Open files and directories between open and release. A handle number is a slot and the slot's generation, never a
 //! descriptor's number: a late request cannot reach a file that was opened after its own was closed.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::AtomicI32;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use super::inodes::Identity;
+use super::inodes::Inode;
 use super::sys::Result;
 use crate::wire::{Errno, Handle};
 
 /// A regular file that a program holds open.
 pub struct OpenFile {
     pub fd: OwnedFd,
-    pub identity: Identity,
+    pub inode: Arc<Inode>,
     /// O_SYNC and O_DSYNC as `fd` was opened: these never change.
     pub synced: libc::c_int,
     /// The O_ flags of `fd` that F_SETFL can change, as they are now.
@@ -22,7 +22,7 @@ pub struct OpenFile {
 /// A directory that a program holds open.
 pub struct OpenDirectory {
     pub fd: OwnedFd,
-    pub identity: Identity,
+    pub inode: Arc<Inode>,
     /// Where the next getdents64 reads; the lock keeps a seek and its read together.
     pub position: Mutex<u64>,
 }
@@ -31,6 +31,22 @@ pub struct OpenDirectory {
 pub enum Open {
     File(Arc<OpenFile>),
     Directory(Arc<OpenDirectory>),
+}
+
+impl Open {
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Open::File(file) => file.fd.as_fd(),
+            Open::Directory(directory) => directory.fd.as_fd(),
+        }
+    }
+
+    pub fn inode(&self) -> &Inode {
+        match self {
+            Open::File(file) => &file.inode,
+            Open::Directory(directory) => &directory.inode,
+        }
+    }
 }
 
 #[derive(Default)]
@@ -51,6 +67,7 @@ struct Slot {
 
 impl Handles {
     pub fn insert(&self, open: Open) -> Handle {
+        open.inode().opened();
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         let index = table.free.pop().unwrap_or(table.slots.len() as u32);
         if index as usize == table.slots.len() {
@@ -91,6 +108,7 @@ impl Handles {
         let open = slot.open.take().ok_or(Errno(libc::EBADF))?;
         slot.generation = slot.generation.wrapping_add(1);
         table.free.push(index);
+        open.inode().released();
         Ok(open)
     }
 

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use super::pressure::sources;
 use super::sys::{self, FileHandle, Result};
 use super::{credentials, proc};
 use crate::wire::Errno;
@@ -130,6 +131,15 @@ impl Holder {
         Ok(self.hold_always(proc::reopen(fd, libc::O_PATH)?))
     }
 
+    /// Holds the inode of a descriptor that is open for data and has no name: only a descriptor keeps it alive, until the
+    /// kernel forgets it.
+    pub fn hold_nameless(&self, fd: BorrowedFd<'_>) -> Result<Held> {
+        let (held, spare) = self.hold(proc::reopen(fd, libc::O_PATH)?);
+        self.keep(&held, spare);
+        self.pin(&held)?;
+        Ok(held)
+    }
+
     /// Holds by this descriptor for as long as the `Held` lives, whichever way others are held.
     pub fn hold_always(&self, fd: OwnedFd) -> Held {
         Held(Hold::Descriptor { fd, since: self.next_tick() })
@@ -178,6 +188,12 @@ impl Holder {
         }
     }
 
+    /// Closes every cached descriptor that is not pinned; returns how many there were.
+    #[cfg(test)]
+    pub fn close_cached(&self) -> usize {
+        self.cache.give_up_all()
+    }
+
     fn next_tick(&self) -> u64 {
         self.ticks.fetch_add(1, Ordering::AcqRel) + 1
     }
@@ -215,7 +231,9 @@ impl Held {
     pub fn is_same(&self, other: &Held) -> bool {
         match (&self.0, &other.0) {
             (Hold::Handle(one), Hold::Handle(two)) => one.handle == two.handle,
-            _ => true,
+            (Hold::Descriptor { .. }, _) => true,
+            // The kernel gave a handle for one and none for the other.
+            (Hold::Handle(_), Hold::Descriptor { .. }) => false,
         }
     }
 
@@ -245,6 +263,7 @@ impl ByHandle {
 /// The bounded set of inodes that have a descriptor attached: a ring with a hand that gives recently used ones a second
 /// chance. An inode that goes away leaves its slot empty for the hand to find.
 struct Cache {
+    /// For all sources of the process together.
     capacity: usize,
     ring: Mutex<Ring>,
 }
@@ -261,7 +280,8 @@ impl Cache {
     }
 
     fn insert(&self, held: &Arc<ByHandle>) {
-        let displaced = lock(&self.ring).insert(Arc::downgrade(held), self.capacity);
+        let capacity = (self.capacity / sources()).max(1);
+        let displaced = lock(&self.ring).insert(Arc::downgrade(held), capacity);
         // Outside the ring's lock: closing a descriptor can take its time on a network filesystem.
         drop(displaced.and_then(|displaced| displaced.detach()));
     }

@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use rustc_hash::FxHashMap;
@@ -44,6 +44,8 @@ pub struct Inode {
     lookups: AtomicU64,
     /// Used since the kernel was last asked to forget old nodes.
     touched: AtomicBool,
+    /// Handles of it between open and release.
+    opens: AtomicU32,
     /// A directory and a name in it that led here last: what an entry invalidation has to name.
     seen_as: Mutex<(Node, Box<[u8]>)>,
 }
@@ -51,6 +53,18 @@ pub struct Inode {
 impl Inode {
     pub fn is_directory(&self) -> bool {
         self.identity.file_type == FileType::Directory
+    }
+
+    pub fn opened(&self) {
+        self.opens.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub fn released(&self) {
+        self.opens.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub fn is_open(&self) -> bool {
+        self.opens.load(Ordering::Relaxed) > 0
     }
 
     pub fn seen_as(&self) -> (Node, Box<[u8]>) {
@@ -94,6 +108,7 @@ impl Inodes {
             held,
             lookups: AtomicU64::new(1),
             touched: AtomicBool::new(true),
+            opens: AtomicU32::new(0),
             seen_as: Mutex::new((Node::ROOT, Box::default())),
         });
         let mut table = Table {
@@ -193,8 +208,8 @@ impl Inodes {
         self.pressure.admit(|| self.known())
     }
 
-    /// Up to `count` nodes that came long ago and were not used since they were last considered.
-    pub fn least_used(&self, count: usize) -> Vec<Arc<Inode>> {
+    /// Up to `count` nodes that came long ago, will do, and were not used since they were last considered.
+    pub fn least_used(&self, count: usize, will_do: impl Fn(&Inode) -> bool) -> Vec<Arc<Inode>> {
         let mut table = self.write();
         let mut chosen = Vec::with_capacity(count);
         for _ in 0..table.order.len() {
@@ -204,7 +219,7 @@ impl Inodes {
             let Some(node) = table.order.pop_front() else { break };
             let Some(inode) = table.by_node.get(&node).cloned() else { continue };
             table.order.push_back(node);
-            if !inode.touched.swap(false, Ordering::Relaxed) {
+            if will_do(&inode) && !inode.touched.swap(false, Ordering::Relaxed) {
                 chosen.push(inode);
             }
         }
@@ -230,6 +245,7 @@ impl Table {
             held,
             lookups: AtomicU64::new(1),
             touched: AtomicBool::new(true),
+            opens: AtomicU32::new(0),
             seen_as: Mutex::new((parent, name.into())),
         });
         self.by_node.insert(node, inode.clone());

@@ -189,13 +189,13 @@ impl Call<'_> {
 
     fn file(&mut self, handle: crate::wire::Handle) -> Result<Arc<OpenFile>> {
         let file = self.fs.handles.file(handle)?;
-        self.is_about(file.identity);
+        self.is_about(file.inode.identity);
         Ok(file)
     }
 
     fn directory(&mut self, handle: crate::wire::Handle) -> Result<Arc<OpenDirectory>> {
         let directory = self.fs.handles.directory(handle)?;
-        self.is_about(directory.identity);
+        self.is_about(directory.inode.identity);
         Ok(directory)
     }
 

@@ -1,10 +1,14 @@
 //! Keeps the number of nodes the kernel knows within a bound: asks it to forget old ones when many are known, and
 //! makes new names wait, then fail, when no more can be held. Inodes in use are never given up.
 //!
+//! Before Linux 6.18 the kernel can only be told to drop an entry whether it is used or not. Dropping a directory's would
+//! take mounts below it along and let getcwd fail there, so only entries of files that are not open are dropped, and
+//! what is bounded then is the number of directories.
+//!
 //! The asking is done by a thread of its own: invalidating an entry takes its directory's lock, which the kernel holds
 //! while one of our workers answers a lookup there.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -22,8 +26,12 @@ const SETTLE: Duration = Duration::from_millis(5);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 /// How long a new name waits for room. FUSE_NOTIFY_PRUNE needs no directory's lock, so room comes while it waits.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The same where entries are invalidated: the one to go may lie in the very directory that waits.
-const PATIENCE_WITH_ENTRIES: Duration = Duration::from_millis(100);
+/// The same where entries are invalidated: the one to go may lie in the very directory that waits, and then only the end
+/// of the wait lets it go.
+const PATIENCE_WITH_ENTRIES: Duration = Duration::from_millis(500);
+
+/// The sources this process serves: they share its descriptors.
+static SOURCES: AtomicUsize = AtomicUsize::new(0);
 
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -31,19 +39,38 @@ pub struct Limits {
     pub ease: usize,
     /// No more than this are held.
     pub full: usize,
+    /// Both are for all sources of the process together.
+    pub is_shared: bool,
 }
 
 impl Limits {
     /// One descriptor a node. The last fifth of the limit is for files that programs open.
     pub fn by_descriptors(descriptor_limit: usize) -> Limits {
-        Limits { ease: descriptor_limit / 10 * 5, full: descriptor_limit / 10 * 8 }
+        Limits { ease: descriptor_limit / 10 * 5, full: descriptor_limit / 10 * 8, is_shared: true }
     }
 
     /// Nodes are memory alone, about 300 bytes each.
     pub fn by_memory() -> Limits {
         const EASE_NODES: usize = 200_000;
-        Limits { ease: EASE_NODES, full: usize::MAX }
+        Limits { ease: EASE_NODES, full: usize::MAX, is_shared: false }
     }
+
+    fn ease(&self) -> usize {
+        self.part(self.ease)
+    }
+
+    fn full(&self) -> usize {
+        self.part(self.full)
+    }
+
+    fn part(&self, whole: usize) -> usize {
+        if self.is_shared { whole / sources() } else { whole }
+    }
+}
+
+/// How many sources this process serves now, at least 1.
+pub fn sources() -> usize {
+    SOURCES.load(Ordering::Relaxed).max(1)
 }
 
 pub struct Pressure {
@@ -56,6 +83,8 @@ struct Shared {
     /// What the pruning thread is told; its condition variable is `wake`.
     orders: Mutex<Orders>,
     wake: Condvar,
+    /// Nodes forgotten so far.
+    forgotten: AtomicU64,
     /// Those who wait for room, and their condition variable.
     waiting: AtomicUsize,
     room: Condvar,
@@ -72,6 +101,7 @@ struct Orders {
 
 impl Pressure {
     pub fn new(limits: Limits) -> Pressure {
+        SOURCES.fetch_add(1, Ordering::Relaxed);
         Pressure { limits, shared: Arc::default() }
     }
 
@@ -84,7 +114,7 @@ impl Pressure {
     }
 
     pub fn grown_to(&self, known: usize) {
-        if known > self.limits.ease {
+        if known > self.limits.ease() {
             let mut orders = lock(&self.shared.orders);
             if !orders.needed {
                 orders.needed = true;
@@ -94,7 +124,8 @@ impl Pressure {
     }
 
     pub fn fallen_to(&self, known: usize) {
-        if known < self.limits.full && self.shared.waiting.load(Ordering::SeqCst) > 0 {
+        self.shared.forgotten.fetch_add(1, Ordering::Relaxed);
+        if known < self.limits.full() && self.shared.waiting.load(Ordering::SeqCst) > 0 {
             // Taken and left: whoever has just found no room is then waiting, and hears this.
             drop(lock(&self.shared.room_lock));
             self.shared.room.notify_all();
@@ -102,7 +133,7 @@ impl Pressure {
     }
 
     pub fn admit(&self, known: impl Fn() -> usize) -> Result<()> {
-        if self.limits.full == usize::MAX || known() < self.limits.full {
+        if self.limits.full == usize::MAX || known() < self.limits.full() {
             return Ok(());
         }
         self.shared.waiting.fetch_add(1, Ordering::SeqCst);
@@ -115,7 +146,7 @@ impl Pressure {
         let by_entries = self.shared.by_entries.load(Ordering::Relaxed);
         let deadline = Instant::now() + if by_entries { PATIENCE_WITH_ENTRIES } else { PATIENCE };
         let mut guard = lock(&self.shared.room_lock);
-        while known() >= self.limits.full {
+        while known() >= self.limits.full() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 return Err(Errno(libc::ENFILE));
@@ -128,6 +159,7 @@ impl Pressure {
 
 impl Drop for Pressure {
     fn drop(&mut self) {
+        SOURCES.fetch_sub(1, Ordering::Relaxed);
         lock(&self.shared.orders).stop = true;
         self.shared.wake.notify_one();
     }
@@ -146,18 +178,18 @@ impl Pruning {
         let mut pause = SETTLE;
         while self.wait_for_orders() {
             let Some(inodes) = self.inodes.upgrade() else { return };
-            let before = inodes.known();
-            let old = inodes.least_used(BATCH_NODES);
-            if self.ask_to_forget(&old) == Err(Errno(libc::ENODEV)) {
+            let before = self.shared.forgotten.load(Ordering::Relaxed);
+            if self.ask_to_forget(&inodes) == Err(Errno(libc::ENODEV)) {
                 return;
             }
-            drop(old);
             drop(inodes);
             self.pause(pause);
             let Some(known) = self.inodes.upgrade().map(|inodes| inodes.known()) else { return };
-            pause = if known < before { SETTLE } else { (pause * 2).min(MAX_PAUSE) };
+            let is_moving = self.shared.forgotten.load(Ordering::Relaxed) > before;
+            let is_urgent = self.shared.waiting.load(Ordering::Relaxed) > 0;
+            pause = if is_moving || is_urgent { SETTLE } else { (pause * 2).min(MAX_PAUSE) };
             // A good margin below, so that this is a burst now and then and not a steady drip.
-            if known <= self.limits.ease / 4 * 3 {
+            if known <= self.limits.ease() / 4 * 3 {
                 lock(&self.shared.orders).needed = false;
             }
         }
@@ -175,19 +207,19 @@ impl Pruning {
         drop(self.shared.wake.wait_timeout_while(orders, time, |orders| !orders.stop));
     }
 
-    fn ask_to_forget(&self, old: &[Arc<Inode>]) -> Result<()> {
-        if old.is_empty() {
-            return Ok(());
-        }
+    fn ask_to_forget(&self, inodes: &Inodes) -> Result<()> {
         if !self.shared.by_entries.load(Ordering::Relaxed) {
-            let nodes: Vec<Node> = old.iter().map(|inode| inode.node).collect();
-            match self.notify.prune(&nodes) {
-                Ok(()) => return Ok(()),
-                Err(Errno(libc::ENODEV)) => return Err(Errno(libc::ENODEV)),
-                Err(_) => self.shared.by_entries.store(true, Ordering::Relaxed),
+            match self.prune(&inodes.least_used(BATCH_NODES, |_| true)) {
+                Err(errno) if errno != Errno(libc::ENODEV) => self.shared.by_entries.store(true, Ordering::Relaxed),
+                asked => return asked,
             }
         }
-        self.invalidate(old)
+        self.invalidate(&inodes.least_used(BATCH_NODES, |inode| !inode.is_directory() && !inode.is_open()))
+    }
+
+    fn prune(&self, old: &[Arc<Inode>]) -> Result<()> {
+        let nodes: Vec<Node> = old.iter().map(|inode| inode.node).collect();
+        if nodes.is_empty() { Ok(()) } else { self.notify.prune(&nodes) }
     }
 
     /// ENOENT (the entry has gone by itself) is no failure; nor is any other but the end of the connection.

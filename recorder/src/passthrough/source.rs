@@ -8,7 +8,7 @@ use std::path::Path;
 
 use libc::c_ulong;
 
-use super::{proc, sys};
+use super::sys;
 use crate::wire::Errno;
 
 /// The directory to serve, held by an O_PATH descriptor: whatever is mounted over its path later is not seen.
@@ -27,7 +27,6 @@ pub fn open_source(path: &Path) -> io::Result<OwnedFd> {
 
 /// Whether the filesystem below keeps POSIX ACLs, so that FUSE_POSIX_ACL may be negotiated.
 pub fn supports_acl(source: &OwnedFd) -> bool {
-    let Ok(()) = proc::prepare() else { return false };
     let path = format!("/proc/self/fd/{}", source.as_raw_fd());
     let Ok(path) = CString::new(path) else { return false };
     let name = c"system.posix_acl_access";

@@ -4,7 +4,6 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use super::Call;
 use super::credentials::{self, Caller};
-use super::handles::Open;
 use super::names::DONE;
 use super::sys::{self, Result, check, check_long};
 use crate::wire::answers::{IoctlOut, StatfsOut};
@@ -64,11 +63,7 @@ impl Call<'_> {
 
     pub fn ioctl(&mut self, handle: Handle, command: u32, input: &[u8], out_size: u32) -> Answer {
         let open = self.fs.handles.get(handle)?;
-        let (fd, identity) = match &open {
-            Open::File(file) => (file.fd.as_fd(), file.identity),
-            Open::Directory(directory) => (directory.fd.as_fd(), directory.identity),
-        };
-        self.is_about(identity);
+        self.is_about(open.inode().identity);
         let known = IOCTLS.iter().find(|(number, ..)| *number == command);
         let &(_, input_bytes, output_bytes) = known.ok_or(Errno(libc::ENOTTY))?;
         let mut argument = [0; ARGUMENT_BYTES];
@@ -77,7 +72,7 @@ impl Call<'_> {
         self.assume_caller()?;
         // SAFETY: the argument is larger than any of these ioctls reads or writes.
         let result = self.backing(|| unsafe {
-            check(libc::ioctl(fd.as_raw_fd(), libc::c_ulong::from(command) as _, argument.as_mut_ptr()))
+            check(libc::ioctl(open.fd().as_raw_fd(), libc::c_ulong::from(command) as _, argument.as_mut_ptr()))
         })?;
         self.reply.put(&IoctlOut { result, ..IoctlOut::default() })?;
         let output = &argument[..output_bytes.min(out_size as usize)];

@@ -239,7 +239,7 @@ fn name_before(text: &[u8]) -> &[u8] {
 fn names_secret(name: &[u8]) -> bool {
     let contains = |word: &&[u8]| name.windows(word.len()).any(|window| window == *word);
     !HARMLESS_ENDS.iter().any(|end| name.ends_with(end))
-        && (WORDS.iter().any(|word| contains(word)) || LAST_WORDS.iter().any(|word| name.ends_with(word)))
+        && (WORDS.iter().any(contains) || LAST_WORDS.iter().any(|word| name.ends_with(word)))
 }
 
 /// `scheme://user:X@host`, as often as it stands in the word.

@@ -6,10 +6,10 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use crate::channel::{Channel, Heard};
 use super::namespace::{self, Lifted};
 use super::signals::Before;
 use super::words::{Go, Progress, Step};
+use crate::channel::{Channel, Heard};
 use crate::error::{Error, exit};
 use crate::mount::fuse;
 use crate::sys;

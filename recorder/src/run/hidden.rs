@@ -27,7 +27,8 @@ impl HiddenPlace {
     /// A new mount point in it.
     pub fn next_point(&mut self) -> Result<PathBuf, Error> {
         let point = self.base.join(self.mounted.len().to_string());
-        make_private(&point).map_err(|cause| Error::system("cannot make a mount point", point.to_string_lossy(), cause))?;
+        make_private(&point)
+            .map_err(|cause| Error::system("cannot make a mount point", point.to_string_lossy(), cause))?;
         self.mounted.push(point.clone());
         Ok(point)
     }

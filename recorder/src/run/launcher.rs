@@ -6,7 +6,6 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::channel::{self, Channel, Heard};
 use super::command::{self, Overlay, Start};
 use super::hidden::HiddenPlace;
 use super::members::{self, Members};
@@ -15,6 +14,7 @@ use super::recorder::{self, Seat};
 use super::sampler::Sampler;
 use super::signals::{Arrived, Before, Signals};
 use super::words::{Facts, Go, Order, Progress, Remaining, Report, Step};
+use crate::channel::{self, Channel, Heard};
 use crate::cli::RunOptions;
 use crate::error::Error;
 use crate::mount::mountinfo::Mount;
@@ -44,7 +44,8 @@ pub fn run(options: RunOptions) -> Result<Ending, Error> {
     for note in &plan.notes {
         say(&note.text);
     }
-    let (signals, before) = Signals::take_over().map_err(|cause| Error::system("cannot take signals", "signalfd", cause))?;
+    let (signals, before) =
+        Signals::take_over().map_err(|cause| Error::system("cannot take signals", "signalfd", cause))?;
     let mut cover = Cover::make(&mut plan)?;
     let seats = cover.seats(&mut plan)?;
     let (recorder, recorder_pid) = start_recorder(&plan, seats, cover.hidden.as_ref())?;
@@ -83,7 +84,8 @@ impl Cover {
             let overlay = match plan.way {
                 Way::Root => {
                     let device = fuse::open_device()?;
-                    let for_mount = device.try_clone().map_err(|cause| Error::system("cannot copy", "/dev/fuse", cause))?;
+                    let for_mount =
+                        device.try_clone().map_err(|cause| Error::system("cannot copy", "/dev/fuse", cause))?;
                     cover.devices.push(device);
                     Overlay::Device { device: for_mount, flags: source.flags, nested: source.nested.clone() }
                 }
@@ -346,7 +348,12 @@ impl Launcher {
                 say("the trace's disk is slow: not everything is written yet; the recorder goes on with it");
             }
             Ok(Heard::Message(Report::Closed { .. })) => return,
-            Ok(Heard::Nothing) => return say(&format!("the recorder (process {}) does not answer; the trace may be incomplete", self.recorder_pid)),
+            Ok(Heard::Nothing) => {
+                return say(&format!(
+                    "the recorder (process {}) does not answer; the trace may be incomplete",
+                    self.recorder_pid
+                ));
+            }
             _ => return self.hear_recorder(),
         }
         if remaining.is_empty() {
@@ -364,7 +371,9 @@ impl Running {
         let Some(child) = &mut self.child else { return };
         match child.hear_now() {
             Ok(Heard::Nothing) => return,
-            Ok(Heard::Message(Progress::Failed { what, place, errno })) => self.failure = Some(failure(what, place, errno)),
+            Ok(Heard::Message(Progress::Failed { what, place, errno })) => {
+                self.failure = Some(failure(what, place, errno))
+            }
             Ok(Heard::Message(Progress::Mounted)) => return,
             Ok(Heard::Closed) | Err(_) => {
                 let _ = recorder.send(&Order::Started { pid: self.pid, start_ns: wall_ns() });

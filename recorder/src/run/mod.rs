@@ -1,7 +1,6 @@
 //! `run`: one command with a private, traced view of its directories. Three processes: the launcher (this one, the
 //! command's parent), the recorder (serves the view, outlives the launcher), and the command. See `words`.
 
-
 mod command;
 mod hidden;
 mod launcher;

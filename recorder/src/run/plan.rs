@@ -41,7 +41,8 @@ impl Plan {
         let sources = sources(options.directories, &mut notes)?;
         let trees: Vec<_> = sources.iter().map(|source| (source.path.as_path(), source.identity)).collect();
         point::trace_lies_outside(&options.trace, &trees)?;
-        let trace = std::path::absolute(&options.trace).map_err(|cause| Error::system("no such place", "--trace", cause))?;
+        let trace =
+            std::path::absolute(&options.trace).map_err(|cause| Error::system("no such place", "--trace", cause))?;
         let directory = here.ok().filter(|here| sources.iter().any(|source| here.starts_with(&source.path)));
         let mut plan =
             Plan { way: Way::Root, trace, exact: options.exact, sources, directory, arguments: options.command, notes };
@@ -90,9 +91,17 @@ impl Plan {
 
 fn nested_note(point: &Path, stays: bool) -> Note {
     let text = if stays {
-        format!("{} is a mount of its own: it stays as it is, and is not traced (add -d {})", point.display(), point.display())
+        format!(
+            "{} is a mount of its own: it stays as it is, and is not traced (add -d {})",
+            point.display(),
+            point.display()
+        )
     } else {
-        format!("{} is a mount of its own: the command cannot enter it (EXDEV); add -d {}", point.display(), point.display())
+        format!(
+            "{} is a mount of its own: the command cannot enter it (EXDEV); add -d {}",
+            point.display(),
+            point.display()
+        )
     };
     Note::new("nested mount", text, point)
 }
@@ -112,7 +121,8 @@ fn sources(directories: Vec<PathBuf>, notes: &mut Vec<Note>) -> Result<Vec<Sourc
             let inside = place::lies_in(inner.fd.as_fd(), outer.identity);
             if inside.map_err(|cause| Error::system("cannot walk up from", inner.path.to_string_lossy(), cause))? {
                 covered[i] = true;
-                let text = format!("{} lies in {}, which is traced already", inner.path.display(), outer.path.display());
+                let text =
+                    format!("{} lies in {}, which is traced already", inner.path.display(), outer.path.display());
                 notes.push(Note::new("covered", text, &inner.path));
                 break;
             }

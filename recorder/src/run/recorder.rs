@@ -8,13 +8,13 @@ use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::channel::{Channel, Heard};
 use super::hidden;
 use super::plan::{Plan, Way};
 use super::words::{Facts, Order, Report};
+use crate::channel::{Channel, Heard};
 use crate::error::Error;
-use crate::mount::source::{Note, Source};
 use crate::mount::fusermount;
+use crate::mount::source::{Note, Source};
 use crate::procfs::{self, Pid};
 use crate::serve::{self, Recording, Traced};
 use crate::sys::{self, Fork};
@@ -95,7 +95,8 @@ fn live(assignment: Assignment, launcher: &mut Launcher) -> Result<(), Error> {
     })?;
     let _ = launcher.send(&Report::Ready { pid: std::process::id() as Pid });
     let in_place = if assignment.way == Way::InPlace { points } else { Vec::new() };
-    let mut watch = Watch { recording, in_place, command: None, is_over: false, is_alone: false, next_look: Instant::now() + LOOK };
+    let mut watch =
+        Watch { recording, in_place, command: None, is_over: false, is_alone: false, next_look: Instant::now() + LOOK };
     watch.until_the_end(launcher);
     let reason = watch.recording.close();
     if let Some(base) = assignment.hidden {
@@ -106,9 +107,10 @@ fn live(assignment: Assignment, launcher: &mut Launcher) -> Result<(), Error> {
 }
 
 fn detach(assignment: &Assignment, launcher: RawFd) -> io::Result<()> {
-    let own = assignment.seats.iter().flat_map(|seat| {
-        [seat.device.as_raw_fd(), seat.source.fd.as_raw_fd(), seat.source.guard.as_raw_fd()]
-    });
+    let own = assignment
+        .seats
+        .iter()
+        .flat_map(|seat| [seat.device.as_raw_fd(), seat.source.fd.as_raw_fd(), seat.source.guard.as_raw_fd()]);
     sys::become_daemon(&own.chain([launcher]).collect::<Vec<_>>())?;
     sys::raise_descriptor_limit();
     Ok(())

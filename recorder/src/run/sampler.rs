@@ -101,7 +101,9 @@ impl Sampler {
         let is_storage = file.link.is_absolute()
             && !file.link.to_string_lossy().starts_with("/memfd:")
             && !NO_STORAGE.iter().any(|place| file.link.starts_with(place));
-        let Some(info) = is_storage.then(|| procfs::file_info(pid, file.number)).flatten() else { return Verdict::NoFile };
+        let Some(info) = is_storage.then(|| procfs::file_info(pid, file.number)).flatten() else {
+            return Verdict::NoFile;
+        };
         if info.flags & (libc::O_DIRECTORY | libc::O_PATH) != 0 {
             return Verdict::NoFile;
         }

@@ -18,12 +18,21 @@ pub enum Order {
 /// Recorder to launcher.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Report {
-    Ready { pid: i32 },
-    Failed { message: String, next: String },
+    Ready {
+        pid: i32,
+    },
+    Failed {
+        message: String,
+        next: String,
+    },
     /// `complete`: everything up to now is on disk.
-    Flushed { complete: bool },
+    Flushed {
+        complete: bool,
+    },
     /// The trace is closed; the process ends now.
-    Closed { reason: String },
+    Closed {
+        reason: String,
+    },
 }
 
 /// What the launcher found out about the command and its descendants.

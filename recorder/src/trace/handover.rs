@@ -7,36 +7,25 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::about::About;
-use super::ledger::Ledger;
-use super::processes::ProcessRow;
+use super::account::Account;
 use super::segment::Segment;
-use super::totals::Totals;
 
 /// What came in between two hand-overs. It becomes up to one segment of each table, which appear together.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub segment: Segment,
-    pub totals: Totals,
-    /// What was dropped before it got here.
-    pub ledger: Ledger,
-    pub processes: Vec<ProcessRow>,
+    pub account: Account,
     /// Somebody waits for it: a full disk's reserve may be used.
     pub urgent: bool,
 }
 
 impl Batch {
     pub fn new() -> Batch {
-        Batch {
-            segment: Segment::new(),
-            totals: Totals::default(),
-            ledger: Ledger::default(),
-            processes: Vec::new(),
-            urgent: false,
-        }
+        Batch { segment: Segment::new(), account: Account::default(), urgent: false }
     }
 
     pub fn is_empty(&self) -> bool {
-        self.segment.is_empty() && self.totals.is_empty() && self.ledger.is_empty() && self.processes.is_empty()
+        self.segment.is_empty() && self.account.is_empty()
     }
 }
 
@@ -96,7 +85,7 @@ impl Handover {
         self.queue().batches.len() < BATCHES_WAITING
     }
 
-    /// The newest counts: an older one that has not been written yet need not be.
+    /// The newest is what counts: an older one that has not been written yet need not be.
     pub fn about(&self, about: About) {
         self.queue().about = Some(Box::new(about));
         self.arrived.notify_one();

@@ -1,5 +1,5 @@
 //! The thread "glassfs-merge": merges small neighbours, keeps the trace below its limit, and removes merged-away files
-//! after a while. Takes no time from writing: own thread, lowest priority, and the manifest held for single lines only.
+//! after a while. Takes no time from writing: own thread, lower priority, and the manifest held for single lines only.
 
 use std::collections::VecDeque;
 use std::io;
@@ -53,7 +53,7 @@ pub(super) struct Grave {
 impl Housekeeper {
     /// Until the trace is closed.
     pub fn run(&mut self) {
-        run_at_lowest_priority();
+        run_at_lower_priority();
         while !self.manifest.wait_for_change(LOOK) {
             self.merge_all(false);
             self.keep_below_limit();
@@ -95,7 +95,7 @@ impl Housekeeper {
 
     fn merge(&mut self, table: Table, from: &[Live], closing: bool) -> io::Result<()> {
         let names: Vec<&str> = from.iter().map(|live| live.name.as_str()).collect();
-        // What is half done when the trace is closed is done anew by `finish`, which is quicker than the lowest priority.
+        // What is half done when the trace is closed is done anew by `finish`, at a better priority.
         let given_up = || !closing && self.manifest.is_closing();
         let merge = Merge { folder: &self.folder, trace_id: &self.trace_id, table, given_up: &given_up };
         let (bytes, rows) = unpanicked(|| merge.segments(&names))?;
@@ -202,10 +202,13 @@ fn sixteen_of_one_generation(live: &[Live], run: Range<usize>) -> Option<Range<u
     Some(at..at + NEIGHBOURS)
 }
 
-fn run_at_lowest_priority() {
-    const LOWEST: libc::c_int = 19;
+/// A third of what another thread gets of a busy core. At 19 it would be next to nothing, and a program that keeps all
+/// cores busy would put off the size limit for good.
+const NICE: libc::c_int = 5;
+
+fn run_at_lower_priority() {
     // SAFETY: no memory is involved. Of a thread id it sets that thread alone (Linux); a refusal costs only priority.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, libc::gettid() as libc::id_t, LOWEST) };
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, libc::gettid() as libc::id_t, NICE) };
 }
 
 #[cfg(test)]

@@ -2,6 +2,7 @@
 //! Knows no FUSE. Recording never waits for it: what it cannot take in time it counts.
 
 mod about;
+mod account;
 mod clock;
 pub mod columns;
 mod count_columns;
@@ -40,11 +41,12 @@ pub use processes::ProcessRow;
 pub use totals::{Key, Sample, Sums, Totals};
 
 use crate::event::Event;
+use account::Account;
 use folder::Folder;
 use handover::{Batch, Handover};
 use housekeeper::Housekeeper;
 use manifest::Manifest;
-use writer::{Pending, Writer};
+use writer::Writer;
 
 /// How a trace is written. What concerns readers too (size limit, free space) is in `About::options`.
 #[derive(Clone)]
@@ -57,7 +59,7 @@ pub struct Settings {
     pub segment_rows: usize,
     /// Events in memory, waiting for the disk: 5 s of 200,000 a second.
     pub waiting_rows: usize,
-    /// And their bytes, for names too are held: of the recorder's 250 MB.
+    /// And their bytes, for names too are held: of the recorder's 250 MB half.
     pub waiting_bytes: usize,
     /// How long merged-away files stay for readers that are about to open them.
     pub merged_files_stay: Duration,
@@ -72,7 +74,7 @@ impl Settings {
             segment_interval: Duration::from_millis(500),
             segment_rows: 256_000,
             waiting_rows: 1_000_000,
-            waiting_bytes: 160 << 20,
+            waiting_bytes: 120 << 20,
             merged_files_stay: Duration::from_secs(60),
             before_write: failpoint(),
         }
@@ -125,7 +127,7 @@ impl Trace {
             handover: handover.clone(),
             about: Box::new(about.clone()),
             about_written: true,
-            pending: Pending::default(),
+            pending: Account::default(),
         };
         let writer = start(writer, housekeeper)?;
         Ok(Trace {
@@ -150,9 +152,9 @@ impl Trace {
 
     /// Takes an event, or counts it as dropped; in totals it is either way. Never waits.
     pub fn push(&mut self, event: Event) {
-        self.open.totals.count(&Sample::from(&event));
+        self.open.account.totals.count(&Sample::from(&event));
         if let Some(reason) = self.refusal() {
-            self.open.ledger.drop_events(event.ts_ns, event.stream, 1, reason, Stage::Trace);
+            self.open.account.ledger.drop_events(event.ts_ns, event.stream, 1, reason, Stage::Trace);
             return;
         }
         self.open.segment.push(event);
@@ -176,23 +178,25 @@ impl Trace {
 
     /// Counts events that were dropped before they came here, at `stage`.
     pub fn count_dropped(&mut self, stream: u16, drops: &Totals, reason: Reason, stage: Stage) {
-        self.open.totals.merge(drops);
+        self.open.account.totals.merge(drops);
         for (key, sums) in drops.rows() {
-            self.open.ledger.drop_events(key.second_ns, stream, sums.count, reason, stage);
+            self.open.account.ledger.drop_events(key.second_ns, stream, sums.count, reason, stage);
         }
     }
 
     pub fn process(&mut self, row: ProcessRow) {
-        self.open.processes.push(row);
+        self.open.account.processes.push(row);
     }
 
     /// To be called at least every 50 ms: hands over what has gathered, twice a second.
     pub fn tick(&mut self) {
-        if self.handed_over.elapsed() >= self.settings.segment_interval
-            && !self.open.is_empty()
-            && self.handover.has_room()
-        {
+        if self.handed_over.elapsed() < self.settings.segment_interval || self.open.is_empty() {
+            return;
+        }
+        if self.handover.has_room() {
             self.hand_over();
+        } else {
+            self.open.account.keep_small();
         }
     }
 
@@ -279,4 +283,4 @@ impl Drop for Gone {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -10,7 +10,7 @@ use std::time::Duration;
 use parquet::errors::ParquetError;
 
 use super::about::About;
-use super::clock::NS_PER_SECOND;
+use super::account::Account;
 use super::columns::Table;
 use super::count_columns::{ledger_batch, plain_schema, processes_batch, totals_batch};
 use super::encode::encode;
@@ -18,22 +18,12 @@ use super::event_columns::{batches, events_schema};
 use super::folder::{ABOUT, Folder};
 use super::handover::{Batch, Handover};
 use super::housekeeper::Housekeeper;
-use super::ledger::{Ledger, Reason, Stage};
+use super::ledger::{Reason, Stage};
 use super::manifest::{Contents, Live, Manifest};
-use super::processes::ProcessRow;
 use super::segment::Segment;
-use super::totals::Totals;
 
 /// How often free space is looked at when nothing is written.
 const IDLE: Duration = Duration::from_secs(1);
-
-/// Rows of totals and ledger that may wait for a disk that takes nothing (about 1 kB each). Beyond it they are added up
-/// by the minute, then by the hour, then by the day: the sums stay exact.
-const PENDING_ROWS: usize = 20_000;
-const COARSER_NS: [i64; 3] = [60 * NS_PER_SECOND, 3_600 * NS_PER_SECOND, 86_400 * NS_PER_SECOND];
-
-/// Rows of processes that may wait; more are forgotten, the oldest first (about 500 bytes each).
-const PENDING_PROCESSES: usize = 20_000;
 
 pub(super) struct Writer {
     pub folder: Arc<Folder>,
@@ -41,32 +31,8 @@ pub(super) struct Writer {
     pub handover: Arc<Handover>,
     pub about: Box<About>,
     pub about_written: bool,
-    pub pending: Pending,
-}
-
-/// What is not on disk yet.
-#[derive(Default)]
-pub(super) struct Pending {
-    totals: Totals,
-    ledger: Ledger,
-    processes: Vec<ProcessRow>,
-}
-
-impl Pending {
-    fn is_empty(&self) -> bool {
-        self.totals.is_empty() && self.ledger.is_empty() && self.processes.is_empty()
-    }
-
-    fn keep_small(&mut self) {
-        for span_ns in COARSER_NS {
-            if self.totals.len() + self.ledger.len() > PENDING_ROWS {
-                self.totals.coarsen(span_ns);
-                self.ledger.coarsen(span_ns);
-            }
-        }
-        let too_many = self.processes.len().saturating_sub(PENDING_PROCESSES);
-        self.processes.drain(..too_many);
-    }
+    /// What is not on disk yet.
+    pub pending: Account,
 }
 
 impl Writer {
@@ -144,18 +110,14 @@ impl Writer {
 
     /// Whether nothing waits any more.
     fn write(&mut self, batch: Batch) -> bool {
-        self.pending.totals.merge(&batch.totals);
-        self.pending.ledger.merge(&batch.ledger);
-        self.pending.processes.extend(batch.processes);
-        let written = match self.write_events(&batch.segment) {
+        self.pending.merge(batch.account);
+        match self.write_events(&batch.segment) {
             Ok(events) => self.write_with_ledger(&batch.segment, events),
             Err(cause) => {
                 self.pending.ledger.dropped(batch.segment.tally(), reason(&cause), Stage::Trace);
                 self.write_pending(Vec::new()).is_ok()
             }
-        };
-        self.pending.keep_small();
-        written
+        }
     }
 
     /// The events are on disk; they count as stored only if their ledger and the manifest's line are too.
@@ -191,14 +153,14 @@ impl Writer {
             false => self.manifest.add(segments.clone()),
         });
         match &outcome {
-            Ok(()) => self.pending = Pending::default(),
+            Ok(()) => self.pending = Account::default(),
             Err(_) => segments.iter().for_each(|live| self.folder.remove(&live.name)),
         }
         outcome
     }
 
     fn write_counts(&self, segments: &mut Vec<Live>) -> io::Result<()> {
-        let Pending { totals, ledger, processes } = &self.pending;
+        let Account { totals, ledger, processes } = &self.pending;
         if self.pending.is_empty() {
             return Ok(());
         }
@@ -251,33 +213,4 @@ fn reason(cause: &io::Error) -> Reason {
 pub(super) fn unpanicked<T>(encode: impl FnOnce() -> Result<T, ParquetError>) -> io::Result<T> {
     let result = catch_unwind(AssertUnwindSafe(encode)).map_err(|_| io::Error::other("the encoder panicked"))?;
     result.map_err(io::Error::other)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::event::{Kind, Op};
-    use crate::trace::totals::Sample;
-
-    #[test]
-    fn what_a_disk_does_not_take_for_hours_stays_exact_and_small() {
-        let mut pending = Pending::default();
-        let one = |second: i64, op| Sample {
-            ts_ns: second * NS_PER_SECOND,
-            op,
-            errno: 0,
-            kind: Kind::Request,
-            bytes: 1,
-            duration_ns: 1,
-            backing_ns: 0,
-        };
-        for second in 0..20_000 {
-            Op::ALL.iter().for_each(|op| pending.totals.count(&one(second, *op)));
-            pending.ledger.drop_events(second * NS_PER_SECOND, 0, 43, Reason::TraceDiskFull, Stage::Trace);
-            pending.keep_small();
-        }
-        assert!(pending.totals.len() + pending.ledger.len() <= PENDING_ROWS);
-        assert_eq!(pending.totals.counted(), 20_000 * 43);
-        assert_eq!(pending.ledger.sum().dropped, 20_000 * 43);
-    }
 }

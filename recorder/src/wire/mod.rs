@@ -5,6 +5,7 @@ pub mod answers;
 mod device;
 #[cfg(feature = "failpoints")]
 mod failpoint;
+mod homes;
 mod init;
 #[cfg(test)]
 mod mounted_tests;
@@ -17,6 +18,7 @@ mod reply;
 mod requests;
 mod session;
 mod signal;
+mod traffic;
 mod transport;
 mod worker;
 

@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex};
@@ -220,12 +220,19 @@ fn a_stopped_session_goes_on_where_it_was_without_a_first_message() {
 fn an_aborted_connection_is_told_from_an_unmounted_one() {
     let Some(mut mounted) = Mounted::start() else { return };
     drop(mounted.open(0));
-    let connection = std::os::unix::fs::MetadataExt::dev(&fs::metadata(mounted.folder.path()).unwrap()) & 0xff;
-    let abort = format!("/sys/fs/fuse/connections/{connection}/abort");
-    if let Err(error) = fs::write(&abort, "1") {
-        eprintln!("skipped: {abort}: {error}");
+    let connection = fs::metadata(mounted.folder.path()).unwrap().dev() & 0xff;
+    let control = tempfile::tempdir().unwrap();
+    let kind = c"fusectl".as_ptr();
+    let at = CString::new(control.path().to_str().unwrap()).unwrap();
+    // SAFETY: C strings that live across the call.
+    if unsafe { libc::mount(kind, at.as_ptr(), kind, 0, std::ptr::null()) } != 0 {
+        eprintln!("skipped: fusectl cannot be mounted: {}", io::Error::last_os_error());
         return;
     }
+    let aborted = fs::write(control.path().join(format!("{connection}/abort")), "1");
+    // SAFETY: as above.
+    unsafe { libc::umount2(at.as_ptr(), libc::MNT_DETACH) };
+    aborted.unwrap();
     assert_eq!(mounted.ended(), End::Disconnected(Disconnect::Aborted));
 }
 

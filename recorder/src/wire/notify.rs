@@ -10,16 +10,12 @@ pub trait Notify: Send + Sync {
     /// Asks the kernel to forget nodes that nobody uses (since Linux 6.18; EINVAL or ENOSYS before). Used ones stay.
     fn prune(&self, nodes: &[Node]) -> Result<(), Errno>;
 
-    /// Drops a name from the kernel's cache if nobody uses what it names. ENOENT: the kernel did not know it.
+    /// Drops a name from the kernel's cache, and with it what hangs below. ENOENT: the kernel did not know it.
     fn invalidate_entry(&self, parent: Node, name: &[u8]) -> Result<(), Errno>;
 }
 
 const INVAL_ENTRY: i32 = 3;
 const PRUNE: i32 = 9;
-
-/// FUSE_EXPIRE_ONLY (since Linux 6.2): an unused entry goes when its last user is gone. Without it the kernel would
-/// also detach whatever is mounted below that name.
-const EXPIRE_ONLY: u32 = 1;
 
 /// Nodes in one prune message; the kernel itself takes them in batches of this size.
 const PRUNE_BATCH: usize = 512;
@@ -53,7 +49,7 @@ impl Notify for Device {
     }
 
     fn invalidate_entry(&self, parent: Node, name: &[u8]) -> Result<(), Errno> {
-        let entry = InvalEntryOut { parent: parent.0, namelen: name.len() as u32, flags: EXPIRE_ONLY };
+        let entry = InvalEntryOut { parent: parent.0, namelen: name.len() as u32, flags: 0 };
         self.notify(INVAL_ENTRY, &[entry.as_bytes(), name, &[0]])
     }
 }

@@ -9,13 +9,15 @@
 //!         +-------------------------------+  unless something is queued: then that first
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
 use super::Serve;
+use super::homes::{Home, Homes};
 use super::init::Refusal;
+use super::traffic::Traffic;
 use super::transport::{Disconnect, ReceiveBuffer, Transport};
 use super::worker;
 
@@ -27,6 +29,8 @@ pub struct Limits {
     /// Workers that stay receiving when nothing blocks. Two: while one answers, the other takes the next message; with more,
     /// the kernel wakes them in turn and none stays warm (measured: 4 are a quarter slower than 2).
     pub receivers: usize,
+    /// On a machine of two CPUs, two receivers get one each; see `homes`.
+    pub spread: bool,
     /// Messages taken from the kernel while all workers are busy. The rest waits in the kernel, at no cost to us.
     pub queued: usize,
     /// Bytes of memory that large messages and answers under way may fill; further large ones are queued.
@@ -35,7 +39,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { workers: 256, receivers: 2, queued: 32, large_bytes: 96 << 20 }
+        Limits { workers: 256, receivers: 2, spread: true, queued: 32, large_bytes: 96 << 20 }
     }
 }
 
@@ -90,7 +94,8 @@ pub(super) struct Pool<T: Transport> {
     pub transport: Arc<T>,
     pub serve: Arc<dyn Serve>,
     pub limits: Limits,
-    traffic: Traffic,
+    pub homes: Homes,
+    pub traffic: Traffic,
     queued: AtomicUsize,
     /// Bytes of buffers that large messages and answers have filled and that have not been given back.
     pub large_bytes: AtomicUsize,
@@ -105,16 +110,10 @@ pub(super) struct Pool<T: Transport> {
     pub changed: Condvar,
 }
 
+/// Where a worker is counted that is started or called back, until it counts itself where it is at home.
+pub(super) const CALLED_TO: Home = Home::First;
+
 type Guard<'a, T> = MutexGuard<'a, State<<T as Transport>::Token>>;
-
-/// How many workers receive, and how many messages have ever come: one atomic, since both change with every message.
-#[derive(Default)]
-struct Traffic(AtomicU64);
-
-/// The lower bits count receivers: more than Limits::workers can ever be.
-const RECEIVERS_BITS: u32 = 16;
-const RECEIVERS: u64 = (1 << RECEIVERS_BITS) - 1;
-const MESSAGE: u64 = 1 << RECEIVERS_BITS;
 
 impl<T: Transport> Pool<T> {
     pub fn new(transport: Arc<T>, serve: Arc<dyn Serve>, limits: Limits) -> Arc<Pool<T>> {
@@ -133,6 +132,7 @@ impl<T: Transport> Pool<T> {
             transport,
             serve,
             limits,
+            homes: Homes::new(if limits.spread { limits.receivers } else { 0 }),
             traffic: Traffic::default(),
             queued: AtomicUsize::new(0),
             large_bytes: AtomicUsize::new(0),
@@ -148,30 +148,6 @@ impl<T: Transport> Pool<T> {
 
     pub fn lock(&self) -> Guard<'_, T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Counts the caller among the receivers; how many there are now.
-    pub fn enter(&self) -> usize {
-        ((self.traffic.0.fetch_add(1, SeqCst) & RECEIVERS) + 1) as usize
-    }
-
-    /// The caller will not receive after all.
-    pub fn withdraw(&self) {
-        self.traffic.0.fetch_sub(1, SeqCst);
-    }
-
-    /// The caller has received a message; how many others receive.
-    pub fn leave(&self) -> usize {
-        ((self.traffic.0.fetch_add(MESSAGE - 1, SeqCst) - 1) & RECEIVERS) as usize
-    }
-
-    /// Changes whenever a message is received or a receiver comes or goes.
-    pub fn traffic(&self) -> u64 {
-        self.traffic.0.load(SeqCst)
-    }
-
-    pub fn nobody_receives(traffic: u64) -> bool {
-        traffic & RECEIVERS == 0
     }
 
     /// What to do with a message, when `others` receive and serving it fills `large_bytes` more. Sees to it that another worker
@@ -235,12 +211,12 @@ impl<T: Transport> Pool<T> {
         state.workers += 1;
         state.next_index += 1;
         let index = state.next_index;
-        self.enter();
+        self.traffic.enter(CALLED_TO);
         self.note_bound(&mut state);
         drop(state);
         let started = worker::start(self.clone(), index);
         if !started {
-            self.withdraw();
+            self.traffic.withdraw(CALLED_TO);
             let mut state = self.lock();
             state.workers -= 1;
             state.no_threads = true;
@@ -254,7 +230,7 @@ impl<T: Transport> Pool<T> {
             return false;
         }
         state.called += 1;
-        self.enter();
+        self.traffic.enter(CALLED_TO);
         self.note_bound(state);
         self.called.notify_one();
         true
@@ -286,7 +262,7 @@ impl<T: Transport> Pool<T> {
     pub fn unwatch(&self) {
         self.watched.store(false, SeqCst);
         // A worker that became the last receiver just before would have seen no reason to wake the supervisor.
-        if Self::nobody_receives(self.traffic()) {
+        if self.traffic.look().receivers() == 0 {
             self.watched.store(true, SeqCst);
         }
     }
@@ -352,8 +328,8 @@ impl<T: Transport> Pool<T> {
     pub fn park(&self) -> Parked {
         let mut state = self.lock();
         // Many may have come back at once, each seeing the others; the last of them finds who really receives.
-        if self.traffic() & RECEIVERS < self.limits.receivers as u64 {
-            self.enter();
+        if self.traffic.look().receivers() < self.limits.receivers {
+            self.traffic.enter(CALLED_TO);
             return Parked::Called;
         }
         state.parked += 1;

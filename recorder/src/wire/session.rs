@@ -40,7 +40,7 @@ pub struct Session<T: Transport> {
     options: Options,
 }
 
-/// Ends a session from another thread.
+/// Ends a session from another thread; a session that still waits for its first message ends when that has come.
 #[derive(Clone)]
 pub struct Stopper {
     stop: Arc<dyn Fn() + Send + Sync>,
@@ -86,6 +86,7 @@ impl<T: Transport> Session<T> {
         self.wait_for_workers()
     }
 
+    /// With the kernel, on the protocol.
     fn agree(&self) -> Result<(), End> {
         let negotiated = match self.options.initialised {
             Some(negotiated) => negotiated,
@@ -147,11 +148,11 @@ impl<T: Transport> Session<T> {
 
     /// Adds a receiver whenever nobody has received and nothing has come for a while.
     fn watch(&self) {
-        let (mut quiet, mut before) = (0, self.pool.traffic());
+        let (mut quiet, mut before) = (0, self.pool.traffic.look());
         while quiet < QUIET_LOOKS && !self.pool.has_ended() {
             thread::sleep(LOOK_EVERY);
-            let now = self.pool.traffic();
-            if !Pool::<T>::nobody_receives(now) {
+            let now = self.pool.traffic.look();
+            if now.receivers() > 0 {
                 quiet += 1;
             } else {
                 quiet = 0;

@@ -11,9 +11,12 @@ pub struct Place {
     pub name: Rc<[u8]>,
 }
 
+/// None: too long to be rendered. That is worth remembering too.
+type Path = Option<Arc<str>>;
+
 #[derive(Debug)]
 struct Rendered {
-    path: Arc<str>,
+    path: Path,
     /// The tree's count of directory moves when it was rendered.
     moves: u64,
 }
@@ -86,22 +89,30 @@ impl Link {
     }
 
     /// The path as rendered before, if no directory has moved since, or if it is a dead link's last.
-    pub fn known_path(&self, moves: u64) -> Option<Arc<str>> {
+    pub fn known_path(&self, moves: u64) -> Option<Path> {
         let rendered = self.rendered.borrow();
         let rendered = rendered.as_ref()?;
         (rendered.moves == moves || !self.is_alive()).then(|| rendered.path.clone())
     }
 
     /// The path below `directory`, rendered and remembered.
-    pub fn render(&self, directory: &str, moves: u64) -> Arc<str> {
+    pub fn render(&self, directory: &str, moves: u64) -> Path {
         let path = join(directory, &self.place.borrow().name);
         self.rendered.replace(Some(Rendered { path: path.clone(), moves }));
         path
     }
+
+    pub fn set_too_deep(&self, moves: u64) {
+        self.rendered.replace(Some(Rendered { path: None, moves }));
+    }
 }
 
-/// The path of a name in a directory, escaped.
-pub fn join(directory: &str, name: &[u8]) -> Arc<str> {
+/// Twice PATH_MAX, since escaping lengthens. What is deeper can be reached by chdir, but not named; and a tree of 100,000
+/// directories one in the other would have gigabytes of paths.
+const MAX_PATH_BYTES: usize = 8192;
+
+/// The path of a name in a directory, escaped; None if it is too long to be anybody's.
+pub fn join(directory: &str, name: &[u8]) -> Path {
     let mut path = String::with_capacity(directory.len() + 1 + name.len());
     path.push_str(directory);
     if !directory.ends_with('/') {
@@ -111,5 +122,5 @@ pub fn join(directory: &str, name: &[u8]) -> Arc<str> {
         Ok(text) if !name.contains(&b'\\') => path.push_str(text),
         _ => path.push_str(&crate::event::escape(name)),
     }
-    path.into()
+    (path.len() <= MAX_PATH_BYTES).then(|| path.into())
 }

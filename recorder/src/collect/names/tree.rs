@@ -16,9 +16,11 @@ pub const ROOT: u64 = 1;
 /// queue it does. A second is longer than any drain.
 const GRACE_NS: u64 = 1_000_000_000;
 
-/// Directories in one path. PATH_MAX is 4096 bytes, so nobody can name a deeper one; and a source that is rearranged
-/// from outside could make a circle of names that were each true once.
+/// Directories in one path, more than any that can be named has: a source that is rearranged from outside could make a
+/// circle of names that were each true once.
 const MAX_DEPTH: usize = 4096;
+
+type Children = FxHashMap<Rc<[u8]>, Rc<Link>>;
 
 #[derive(Default)]
 struct Node {
@@ -26,7 +28,7 @@ struct Node {
     current: Option<Rc<Link>>,
     /// Other living links: only of files with several.
     others: Vec<Rc<Link>>,
-    children: Option<Box<FxHashMap<Rc<[u8]>, Rc<Link>>>>,
+    children: Option<Box<Children>>,
     /// When the last change of one of its names was done.
     changed_ns: u64,
 }
@@ -56,23 +58,27 @@ impl Tree {
     /// The path of a link: one comparison if it is known, else rendered upwards from the nearest known directory.
     pub fn path(&self, link: &Rc<Link>) -> Option<Arc<str>> {
         if let Some(path) = link.known_path(self.moves) {
-            return Some(path);
+            return path;
         }
         let mut unknown = vec![link.clone()];
         let mut path = loop {
-            let lowest = unknown.last().filter(|link| link.is_alive() && unknown.len() <= MAX_DEPTH)?;
+            let lowest = unknown.last().filter(|link| link.is_alive())?;
             let parent = lowest.parent();
             if parent == ROOT {
                 break self.root.clone();
             }
             let above = self.nodes.get(&parent)?.current.as_ref()?;
-            if let Some(path) = above.known_path(self.moves) {
-                break path;
+            match above.known_path(self.moves) {
+                Some(Some(path)) => break path,
+                None if unknown.len() < MAX_DEPTH => unknown.push(above.clone()),
+                _ => {
+                    link.set_too_deep(self.moves);
+                    return None;
+                }
             }
-            unknown.push(above.clone());
         };
         for link in unknown.iter().rev() {
-            path = link.render(&path, self.moves);
+            path = link.render(&path, self.moves)?;
         }
         Some(path)
     }
@@ -88,7 +94,7 @@ impl Tree {
     pub fn path_of_name(&self, parent: u64, name: &[u8]) -> Option<Arc<str>> {
         match self.link(parent, name) {
             Some(link) => self.path(link),
-            None => Some(join(&self.path_of_node(parent, 0)?, name)),
+            None => join(&self.path_of_node(parent, 0)?, name),
         }
     }
 
@@ -260,7 +266,7 @@ impl Tree {
         }
     }
 
-    fn children_of(&mut self, parent: u64) -> &mut FxHashMap<Rc<[u8]>, Rc<Link>> {
+    fn children_of(&mut self, parent: u64) -> &mut Children {
         self.nodes.entry(parent).or_default().children.get_or_insert_default()
     }
 

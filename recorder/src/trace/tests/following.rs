@@ -19,7 +19,7 @@ fn follow(folder: &std::path::Path, count: usize) -> Vec<(u16, u64)> {
 }
 
 fn each_once_while_merging(merged_files_stay: Duration) {
-    const EVENTS: u64 = 40_000;
+    const EVENTS: u64 = 16_000;
     let place = place();
     let settings = Settings { merged_files_stay, ..small_segments(place.path(), 50) };
     let mut trace = created(settings);

@@ -6,7 +6,7 @@ mod events;
 mod following;
 mod layout;
 mod properties;
-mod reader;
+pub mod reader;
 
 use std::path::Path;
 use std::time::Duration;

@@ -56,7 +56,7 @@ fn moments(lines: &[Line]) -> Vec<usize> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(32))]
 
     #[test]
     fn any_events_come_back_and_totals_are_a_count_over_them(events in vec(any_event(), 0..120), rows_each in 1..40usize) {
@@ -116,7 +116,7 @@ fn a_trace_balances_at_every_moment_of_its_manifest() {
     settings.merged_files_stay = DEADLINE;
     let mut trace = created(settings);
     let folder = trace.folder().to_owned();
-    for seq in 0..200 {
+    for seq in 0..100 {
         trace.push(super::events::plain(seq));
     }
     assert!(trace.flush(DEADLINE));

@@ -251,7 +251,7 @@ fn small_requests_pass_large_ones_that_wait_for_memory() {
 #[test]
 fn surplus_receivers_park_and_are_called_back() {
     let run = start(Limits::default());
-    let receivers = |run: &Running| run.pool.traffic() & 0xffff;
+    let receivers = |run: &Running| run.pool.traffic.look().receivers();
     (1..=20).for_each(|unique| run.memory.send(fsync(unique)));
     run.wait_until("twenty are held", |run| run.gate.held.load(SeqCst) == 20);
     let started = run.gate.started.load(SeqCst);
