@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support import people, places, recorder
 
 DEFAULT_DEADLINE_S = 120
@@ -24,6 +25,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("slow") and not os.environ.get("GLASSFS_TEST_ALL"):
+        pytest.skip("takes minutes: make test-all runs it")
     if item.get_closest_marker("root") and os.geteuid() != 0:
         pytest.skip("needs root: it mounts filesystems and changes users")
     if item.get_closest_marker("mount"):
@@ -50,9 +53,9 @@ def deadline(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture
-def public(request: pytest.FixtureRequest) -> Iterator[Path]:
+def public() -> Iterator[Path]:
     """A scratch folder that every user can enter; mounts left in it are torn down."""
-    with places.public_folder(f"glassfs-{request.node.name[:40].replace('[', '-').rstrip(']')}") as folder:
+    with places.public_folder() as folder:
         yield folder
 
 
@@ -76,10 +79,3 @@ def ordinary(public: Path) -> Iterator[people.Person]:
         pytest.skip("fusermount3 (package fuse3) is not installed; ordinary users mount with it")
     with people.device_for_everybody():
         yield people.person()
-
-
-def require(*programs: str) -> None:
-    """Skips, in words, what needs a program that is not installed."""
-    missing = [program for program in programs if shutil.which(program) is None]
-    if missing:
-        pytest.skip(f"not installed: {', '.join(missing)}")

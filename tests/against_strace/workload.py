@@ -30,7 +30,20 @@ class Corner:
         return self.place / f"{kind}-{self.made}"
 
     def step(self) -> None:
-        actions = [self.create, self.write, self.write, self.read, self.read, self.sync, self.rename, self.unlink, self.folder, self.link, self.attribute, self.fail]
+        actions = [
+            self.create,
+            self.write,
+            self.write,
+            self.read,
+            self.read,
+            self.sync,
+            self.rename,
+            self.unlink,
+            self.folder,
+            self.link,
+            self.attribute,
+            self.fail,
+        ]
         with contextlib.suppress(OSError):
             self.random.choice(actions)()
 
@@ -49,7 +62,9 @@ class Corner:
         if self.random.random() < 0.3:
             os.writev(descriptor, [self.random.randbytes(700), self.random.randbytes(900)])
         else:
-            os.pwrite(descriptor, self.random.randbytes(self.random.randrange(1, 60_000)), self.random.randrange(100_000))
+            os.pwrite(
+                descriptor, self.random.randbytes(self.random.randrange(1, 60_000)), self.random.randrange(100_000)
+            )
         os.close(descriptor)
 
     def read(self) -> None:
@@ -103,7 +118,9 @@ class Corner:
             os.removexattr(path, "user.glass")
 
     def fail(self) -> None:
-        action = self.random.choice([os.rmdir, os.unlink, os.stat, lambda path: os.open(path, os.O_RDONLY), lambda path: os.mkdir(self.place)])
+        action = self.random.choice(
+            [os.rmdir, os.unlink, os.stat, lambda path: os.open(path, os.O_RDONLY), lambda path: os.mkdir(self.place)]
+        )
         action(self.place / "nothing")
 
     def large(self) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support import people, places, recorder
 from support.people import Person
 from support.traces import Trace
@@ -51,7 +52,11 @@ def allowed(way: str) -> dict[str, str]:
 def assert_alike(bare: dict[str, str], through: dict[str, str], way: str) -> None:
     assert list(bare) == list(through)
     expected = bare | {name: result for name, result in allowed(way).items() if name in bare}
-    wrong = [f"{name}\n  bare    {bare[name]}\n  through {through[name]}\n  allowed {expected[name]}" for name in bare if through[name] != expected[name]]
+    wrong = [
+        f"{name}\n  bare    {bare[name]}\n  through {through[name]}\n  allowed {expected[name]}"
+        for name in bare
+        if through[name] != expected[name]
+    ]
     assert not wrong, f"{len(wrong)} behaviours differ:\n" + "\n".join(wrong)
 
 
@@ -86,7 +91,9 @@ def folder(parent: Path, name: str, owner: Person | None = None) -> Path:
 @pytest.mark.root
 @pytest.mark.mount
 @pytest.mark.deadline(300)
-def test_root_sees_the_same_through_the_mount(probe: Path, ext4: Path, source: Path, mount_point: Path, public: Path) -> None:
+def test_root_sees_the_same_through_the_mount(
+    probe: Path, ext4: Path, source: Path, mount_point: Path, public: Path
+) -> None:
     bare = observe(probe, folder(ext4, "bare"))
     assert len(bare) >= AT_LEAST
     folder(source, "place")
@@ -99,7 +106,9 @@ def test_root_sees_the_same_through_the_mount(probe: Path, ext4: Path, source: P
 @pytest.mark.root
 @pytest.mark.mount
 @pytest.mark.deadline(300)
-def test_a_user_on_roots_mount_sees_the_same(probe: Path, ext4: Path, source: Path, mount_point: Path, public: Path) -> None:
+def test_a_user_on_roots_mount_sees_the_same(
+    probe: Path, ext4: Path, source: Path, mount_point: Path, public: Path
+) -> None:
     user = people.person()
     bare = observe(probe, folder(ext4, "bare", user), user)
     assert len(bare) >= AT_LEAST
@@ -130,13 +139,21 @@ def test_a_user_sees_the_same_through_an_own_mount(
 @pytest.mark.mount
 @pytest.mark.deadline(300)
 @pytest.mark.parametrize("who", ["root", "user"])
-def test_a_command_run_over_its_directory_sees_the_same(who: str, probe: Path, ext4: Path, ordinary: Person, public: Path) -> None:
+def test_a_command_run_over_its_directory_sees_the_same(
+    who: str, probe: Path, ext4: Path, ordinary: Person, public: Path
+) -> None:
     user = ordinary if who == "user" else None
     bare = observe(probe, folder(ext4, "bare", user), user)
     place = folder(ext4, "traced", user)
     trace = folder(public, "traces", user) / "trace"
     done = recorder.run_traced(
-        [place], [people.PUBLIC_PYTHON, "-B", probe, place], trace, user=user, program=recorder.public_binary(public), timeout=PROBE_S, cwd="/"
+        [place],
+        [people.PUBLIC_PYTHON, "-B", probe, place],
+        trace,
+        user=user,
+        program=recorder.public_binary(public),
+        timeout=PROBE_S,
+        cwd="/",
     )
     assert done.returncode == 0, done.stderr
     assert_alike(bare, parsed(done.stdout), f"run-{who}")
@@ -145,7 +162,9 @@ def test_a_command_run_over_its_directory_sees_the_same(who: str, probe: Path, e
 
 @pytest.mark.root
 @pytest.mark.mount
-def test_a_full_filesystem_is_full_through_the_mount_too(probe: Path, small: Path, mount_point: Path, public: Path) -> None:
+def test_a_full_filesystem_is_full_through_the_mount_too(
+    probe: Path, small: Path, mount_point: Path, public: Path
+) -> None:
     bare = observe(probe, folder(small, "bare"), None, "--group", "full")
     assert len(bare) == 3
     folder(small, "source")
@@ -163,7 +182,9 @@ def test_the_observation_is_the_same_twice_and_finds_a_poor_filesystem_different
     if shutil.which("loggedfs") is None:
         pytest.skip("not installed: loggedfs (compared twice on the bare directory only)")
     place = folder(ext4, "poor")
-    logging = subprocess.Popen(["loggedfs", "-p", "-f", "-l", "/dev/null", str(place)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    logging = subprocess.Popen(
+        ["loggedfs", "-p", "-f", "-l", "/dev/null", str(place)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         wait_until(lambda: places.mounted_at(place), "LoggedFS")
         poor = observe(probe, place)

@@ -1,4 +1,7 @@
-"""Several processes insert into one SQLite database at once: sqlite_writers.py DATABASE JOURNAL_MODE PROCESSES ROWS. Standalone."""
+"""Several processes insert into one SQLite database at once.
+
+sqlite_writers.py DATABASE JOURNAL_MODE PROCESSES ROWS
+"""
 
 import os
 import sqlite3
@@ -36,7 +39,12 @@ def main() -> None:
         children.append(child)
     worst = max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
     after = connect(path, journal)
-    print(worst, after.execute("select count(*) from t").fetchone()[0], after.execute("select n from counter").fetchone()[0], after.execute("pragma integrity_check").fetchone()[0])
+    print(
+        worst,
+        after.execute("select count(*) from t").fetchone()[0],
+        after.execute("select n from counter").fetchone()[0],
+        after.execute("pragma integrity_check").fetchone()[0],
+    )
 
 
 if __name__ == "__main__":

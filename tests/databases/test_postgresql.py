@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from support import recorder
 from support.people import Person, person
 from support.postgres import Cluster, programs
@@ -48,11 +49,15 @@ def crash_and_recover(cluster: Cluster) -> None:
     cluster.start()
     kept = int(cluster.value("select count(*) from pgbench_history"))
     assert kept >= acknowledged > 100
-    sums = cluster.value("select (select sum(abalance) from pgbench_accounts) = (select sum(delta) from pgbench_history)")
+    sums = cluster.value(
+        "select (select sum(abalance) from pgbench_accounts) = (select sum(delta) from pgbench_history)"
+    )
     assert sums == "t"
 
 
-def test_a_killed_server_recovers_behind_the_mount(source: Path, mount_point: Path, scratch: Path, public: Path) -> None:
+def test_a_killed_server_recovers_behind_the_mount(
+    source: Path, mount_point: Path, scratch: Path, public: Path
+) -> None:
     with recorder.mounted(source, mount_point, public / "trace") as mount:
         cluster = Cluster(mount_point / "data", scratch)
         cluster.initialise()
@@ -64,10 +69,14 @@ def test_a_killed_server_recovers_behind_the_mount(source: Path, mount_point: Pa
     trace = Trace(public / "trace")
     trace.assert_balanced()
     assert trace.one("select count(*) from events where op = 'fdatasync' and path like '%/pg_wal/%'") > 50
-    assert trace.one("select count(*) from events where uid <> ?", person("postgres").uid) <= 20, "root only looks in from outside"
+    assert trace.one("select count(*) from events where uid <> ?", person("postgres").uid) <= 20, (
+        "root only looks in from outside"
+    )
 
 
-def test_an_ordinary_user_runs_a_server_on_an_own_mount(source: Path, mount_point: Path, scratch: Path, public: Path, ordinary: Person) -> None:
+def test_an_ordinary_user_runs_a_server_on_an_own_mount(
+    source: Path, mount_point: Path, scratch: Path, public: Path, ordinary: Person
+) -> None:
     owner = person("postgres")
     os.chown(mount_point, owner.uid, owner.gid)
     with recorder.mounted(source, mount_point, scratch / "trace", user=owner, program=recorder.public_binary(public)):
@@ -82,21 +91,26 @@ def test_an_ordinary_user_runs_a_server_on_an_own_mount(source: Path, mount_poin
     Trace(scratch / "trace").assert_balanced()
 
 
-def test_a_server_that_a_run_leaves_behind_stays_traced_until_it_ends(source: Path, scratch: Path, public: Path) -> None:
+def test_a_server_that_a_run_leaves_behind_stays_traced_until_it_ends(
+    source: Path, scratch: Path, public: Path
+) -> None:
     """`pg_ctl start` returns with the server running: the recorder lives on for it and closes the trace at its end."""
     cluster = Cluster(source / "data", scratch)
     start = scratch / "start.sh"
     binary = programs()
     start.write_text(
         f"set -e\n{binary}/initdb -D {source}/data --data-checksums --auth=trust >/dev/null\n"
-        f"{binary}/pg_ctl -D {source}/data -l {scratch}/server.log -w -o '-c listen_addresses= -c unix_socket_directories={scratch}' start\n"
+        f"{binary}/pg_ctl -D {source}/data -l {scratch}/server.log -w "
+        f"-o '-c listen_addresses= -c unix_socket_directories={scratch}' start\n"
     )
     trace = public / "trace"
     words = ["setpriv", f"--reuid={cluster.owner.uid}", f"--regid={cluster.owner.gid}", "--clear-groups", "sh", start]
     # Not through run_traced: the server keeps the pipes of its output open, as it does for everybody.
     with open(scratch / "said", "wb") as said:
         command = [str(recorder.binary()), "run", "--trace", str(trace), "-d", str(source), "--", *map(str, words)]
-        status = subprocess.run(command, stdout=said, stderr=said, timeout=120, cwd=scratch, env=cluster.environment()).returncode
+        status = subprocess.run(
+            command, stdout=said, stderr=said, timeout=120, cwd=scratch, env=cluster.environment()
+        ).returncode
     text = (scratch / "said").read_text()
     assert status == 0, text
     assert "postgres" in text, "who remains is named"

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from support import people, places, recorder
 from support.people import Person
 from support.traces import Trace
@@ -21,7 +22,9 @@ def program(public: Path) -> Path:
 
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])
-def test_four_processes_write_one_database(journal: str, program: Path, ext4: Path, mount_point: Path, public: Path) -> None:
+def test_four_processes_write_one_database(
+    journal: str, program: Path, ext4: Path, mount_point: Path, public: Path
+) -> None:
     source = ext4 / "source"
     source.mkdir()
     with recorder.mounted(source, mount_point, public / "trace"):
@@ -33,13 +36,23 @@ def test_four_processes_write_one_database(journal: str, program: Path, ext4: Pa
 
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])
-def test_an_ordinary_user_runs_it_over_an_own_directory(journal: str, program: Path, ext4: Path, public: Path, ordinary: Person) -> None:
+def test_an_ordinary_user_runs_it_over_an_own_directory(
+    journal: str, program: Path, ext4: Path, public: Path, ordinary: Person
+) -> None:
     directory, traces = ext4 / "own", public / "traces"
     for place in (directory, traces):
         place.mkdir()
         os.chown(place, ordinary.uid, ordinary.gid)
     words = [people.PUBLIC_PYTHON, program, directory / "base.db", journal, str(WRITERS), str(ROWS)]
-    done = recorder.run_traced([directory], words, traces / "trace", user=ordinary, program=recorder.public_binary(public), timeout=100, cwd=directory)
+    done = recorder.run_traced(
+        [directory],
+        words,
+        traces / "trace",
+        user=ordinary,
+        program=recorder.public_binary(public),
+        timeout=100,
+        cwd=directory,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == EXPECTED
     trace = Trace(traces / "trace")

@@ -1,4 +1,4 @@
-"""Every fsync and fdatasync of a program reaches the directory below, once, as what it was: strace on both sides counts."""
+"""Every fsync and fdatasync of a program reaches the directory below once, as what it was. strace counts both."""
 
 import os
 import signal
@@ -9,8 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from conftest import require
+
 from support import places, recorder, straces
+from support.needs import require
 from support.people import person
 from support.postgres import Cluster
 from support.waiting import wait_until
@@ -22,9 +23,16 @@ SYNCS = ["-e", "trace=fsync,fdatasync"]
 @contextmanager
 def watched(pid: int, prefix: Path) -> Iterator[None]:
     """strace on all threads of a running process."""
-    watcher = subprocess.Popen(["strace", *straces.OPTIONS, *SYNCS, "-o", str(prefix), "-p", str(pid)], stderr=subprocess.DEVNULL)
+    watcher = subprocess.Popen(
+        ["strace", *straces.OPTIONS, *SYNCS, "-o", str(prefix), "-p", str(pid)], stderr=subprocess.DEVNULL
+    )
     try:
-        wait_until(lambda: all("TracerPid:\t0" not in (task / "status").read_text() for task in Path(f"/proc/{pid}/task").iterdir()), "strace to hold all threads")
+        wait_until(
+            lambda: all(
+                "TracerPid:\t0" not in (task / "status").read_text() for task in Path(f"/proc/{pid}/task").iterdir()
+            ),
+            "strace to hold all threads",
+        )
         yield
     finally:
         watcher.send_signal(signal.SIGINT)
@@ -33,7 +41,8 @@ def watched(pid: int, prefix: Path) -> Iterator[None]:
 
 def counted(prefix: Path, outside: Path) -> Counter[str]:
     """Successful syncs by name, less those of files below `outside` (the recorder's own trace)."""
-    return Counter(call.name for call in straces.calls(prefix) if call.result == 0 and not straces.within(call.file(), str(outside)))
+    called = (call for call in straces.calls(prefix) if call.name in ("fsync", "fdatasync") and call.result == 0)
+    return Counter(call.name for call in called if not straces.within(call.file(), str(outside)))
 
 
 @pytest.fixture
@@ -71,8 +80,20 @@ def test_those_of_initdb(source: Path, mount_point: Path, public: Path) -> None:
 def test_those_of_rocksdb(source: Path, mount_point: Path, public: Path) -> None:
     require("db_bench")
     (public / "program").mkdir()
-    words = ["db_bench", f"--db={mount_point}/db", "--benchmarks=fillrandom", "--num=500", "--sync=1", "--write_buffer_size=100000"]
-    called = compare(source, mount_point, public, lambda: places.run("strace", *straces.OPTIONS, *SYNCS, "-o", public / "program/out", *words, timeout=100))
+    words = [
+        "db_bench",
+        f"--db={mount_point}/db",
+        "--benchmarks=fillrandom",
+        "--num=500",
+        "--sync=1",
+        "--write_buffer_size=100000",
+    ]
+    called = compare(
+        source,
+        mount_point,
+        public,
+        lambda: places.run("strace", *straces.OPTIONS, *SYNCS, "-o", public / "program/out", *words, timeout=100),
+    )
     assert called["fdatasync"] >= 500
 
 
@@ -80,5 +101,12 @@ def test_those_of_sqlite(source: Path, mount_point: Path, public: Path) -> None:
     require("sqlite3")
     (public / "program").mkdir()
     script = "create table t(a); " + "insert into t values (1); " * 50
-    called = compare(source, mount_point, public, lambda: places.run("strace", *straces.OPTIONS, *SYNCS, "-o", public / "program/out", "sqlite3", mount_point / "b.db", script))
+    called = compare(
+        source,
+        mount_point,
+        public,
+        lambda: places.run(
+            "strace", *straces.OPTIONS, *SYNCS, "-o", public / "program/out", "sqlite3", mount_point / "b.db", script
+        ),
+    )
     assert called["fdatasync"] + called["fsync"] > 100

@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from run_posix import CACHE, both, compare
 
 # What the suite passed on bare ext4 when this was written; far fewer would mean that it did not really run.

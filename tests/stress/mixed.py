@@ -30,8 +30,30 @@ class Worker:
 
     def step(self) -> None:
         actions = [
-            self.write, self.write, self.append, self.truncate, self.map, self.read, self.allocate, self.unlink, self.rename, self.exchange,
-            self.link, self.symlink, self.mkdir, self.rmdir, self.chmod, self.chown, self.times, self.attribute, self.fifo, self.hold, self.list, self.copy, self.direct, self.nameless,
+            self.write,
+            self.write,
+            self.append,
+            self.truncate,
+            self.map,
+            self.read,
+            self.allocate,
+            self.unlink,
+            self.rename,
+            self.exchange,
+            self.link,
+            self.symlink,
+            self.mkdir,
+            self.rmdir,
+            self.chmod,
+            self.chown,
+            self.times,
+            self.attribute,
+            self.fifo,
+            self.hold,
+            self.list,
+            self.copy,
+            self.direct,
+            self.nameless,
         ]
         with contextlib.suppress(OSError, ValueError):
             self.random.choice(actions)()
@@ -73,7 +95,12 @@ class Worker:
     def allocate(self) -> None:
         descriptor = self.opened(os.O_RDWR)
         mode = self.random.choice([0, 1, 3, 16, 17])
-        LIBC.fallocate(descriptor, mode, ctypes.c_int64(self.random.randrange(100_000)), ctypes.c_int64(self.random.randrange(1, 100_000)))
+        LIBC.fallocate(
+            descriptor,
+            mode,
+            ctypes.c_int64(self.random.randrange(100_000)),
+            ctypes.c_int64(self.random.randrange(1, 100_000)),
+        )
         os.close(descriptor)
 
     def unlink(self) -> None:
@@ -104,7 +131,9 @@ class Worker:
         os.chown(self.name(), self.random.randrange(3), self.random.randrange(3), follow_symlinks=False)
 
     def times(self) -> None:
-        os.utime(self.name(), ns=(self.random.randrange(1 << 60), self.random.randrange(1 << 60)), follow_symlinks=False)
+        os.utime(
+            self.name(), ns=(self.random.randrange(1 << 60), self.random.randrange(1 << 60)), follow_symlinks=False
+        )
 
     def attribute(self) -> None:
         os.setxattr(self.name(), f"user.x{self.random.randrange(4)}", self.random.randbytes(50), follow_symlinks=False)

@@ -24,8 +24,15 @@ def lines(top: str) -> list[str]:
 def _facts(path: bytes) -> list[str]:
     one = os.lstat(path)
     facts = [
-        f"ino={one.st_ino}", f"mode={one.st_mode:o}", f"links={one.st_nlink}", f"owner={one.st_uid}:{one.st_gid}", f"size={one.st_size}",
-        f"blocks={one.st_blocks}", f"rdev={one.st_rdev}", f"mtime={one.st_mtime_ns}", f"ctime={one.st_ctime_ns}",
+        f"ino={one.st_ino}",
+        f"mode={one.st_mode:o}",
+        f"links={one.st_nlink}",
+        f"owner={one.st_uid}:{one.st_gid}",
+        f"size={one.st_size}",
+        f"blocks={one.st_blocks}",
+        f"rdev={one.st_rdev}",
+        f"mtime={one.st_mtime_ns}",
+        f"ctime={one.st_ctime_ns}",
     ]
     for name in sorted(os.listxattr(path, follow_symlinks=False)):
         facts.append(f"{name}={os.getxattr(path, name, follow_symlinks=False).hex()}")

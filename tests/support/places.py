@@ -1,4 +1,4 @@
-"""Filesystems to test on: ext4 in a loop file, tmpfs. Made for one test, gone after it, even when something holds on."""
+"""Filesystems to test on: ext4 in a loop file, tmpfs. Gone after the test, even when something holds on."""
 
 import os
 import shutil
@@ -60,8 +60,11 @@ def tmpfs(folder: Path, megabytes: int) -> Iterator[Path]:
 
 
 @contextmanager
-def public_folder(prefix: str) -> Iterator[Path]:
-    """A scratch folder that ordinary users can enter; pytest's own are for root alone."""
+def public_folder(prefix: str = "gt") -> Iterator[Path]:
+    """A scratch folder that ordinary users can enter; pytest's own are for root alone.
+
+    Its path is short: a socket's has room for 107 bytes, and a test suite below needs most of them.
+    """
     folder = Path("/var/tmp") / f"{prefix}-{os.getpid()}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o755)

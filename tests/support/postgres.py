@@ -1,4 +1,4 @@
-"""A real PostgreSQL cluster in a directory, as an unprivileged user: initdb, server, pgbench, the hard end, the checks."""
+"""A real PostgreSQL cluster in a directory, as an unprivileged user: server, pgbench, the hard end, checks."""
 
 import glob
 import os
@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+
 from support.people import Person, person
 from support.waiting import wait_until
 
@@ -28,23 +29,56 @@ class Cluster:
         self.data, self.scratch, self.owner = data, scratch, owner or person("postgres")
         self._programs = programs()
 
-    def run(self, program: str, *words: str | Path, check: bool = True, under: tuple[str, ...] = (), timeout: float = COMMAND_S) -> str:
+    def run(
+        self,
+        program: str,
+        *words: str | Path,
+        check: bool = True,
+        under: tuple[str, ...] = (),
+        timeout: float = COMMAND_S,
+    ) -> str:
         command = [*under, str(self._programs / program), *map(str, words)]
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout, cwd=self.scratch, env=self.environment(), **self.owner.subprocess_options()  # type: ignore[call-overload]
+            command,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            cwd=self.scratch,
+            env=self.environment(),
+            **self.owner.subprocess_options(),  # type: ignore[call-overload]
         )
-        assert not check or done.returncode == 0, f"{program}: exit {done.returncode}: {done.stdout[-1500:]}{done.stderr[-1500:]}"
+        assert not check or done.returncode == 0, (
+            f"{program}: exit {done.returncode}: {done.stdout[-1500:]}{done.stderr[-1500:]}"
+        )
         return done.stdout + done.stderr
 
     def environment(self) -> dict[str, str]:
-        return {"PATH": os.environ["PATH"], "PGHOST": str(self.scratch), "PGUSER": self.owner.name, "PGDATABASE": "postgres", "LC_ALL": "C", "HOME": str(self.scratch)}
+        return {
+            "PATH": os.environ["PATH"],
+            "PGHOST": str(self.scratch),
+            "PGUSER": self.owner.name,
+            "PGDATABASE": "postgres",
+            "LC_ALL": "C",
+            "HOME": str(self.scratch),
+        }
 
     def initialise(self, under: tuple[str, ...] = ()) -> None:
-        self.run("initdb", "-D", self.data, "--data-checksums", "--auth=trust", "--encoding=UTF8", "--no-instructions", under=under)
+        self.run(
+            "initdb",
+            "-D",
+            self.data,
+            "--data-checksums",
+            "--auth=trust",
+            "--encoding=UTF8",
+            "--no-instructions",
+            under=under,
+        )
 
     def start(self) -> None:
-        settings = f"-c listen_addresses= -c unix_socket_directories={self.scratch} -c shared_buffers=32MB -c max_wal_size=64MB"
-        self.run("pg_ctl", "-D", self.data, "-l", self.scratch / "server.log", "-w", "-t", "60", "-o", settings, "start")
+        settings = f"-c listen_addresses= -c unix_socket_directories={self.scratch} -c max_wal_size=64MB"
+        log = self.scratch / "server.log"
+        said = self.run("pg_ctl", "-D", self.data, "-l", log, "-w", "-t", "60", "-o", settings, "start", check=False)
+        assert "server started" in said, f"{said}\n{log.read_text()[-2000:]}"
 
     def stop(self) -> None:
         self.run("pg_ctl", "-D", self.data, "-w", "-m", "fast", "stop")
@@ -55,10 +89,15 @@ class Cluster:
     def kill_all(self) -> None:
         """kill -9 to the postmaster and all its children, as a crash would."""
         postmaster = self.postmaster()
+        # Stopped first, so that it starts no child that nobody has listed.
+        os.kill(postmaster, signal.SIGSTOP)
         family = [postmaster, *_children(postmaster)]
         for pid in family:
             os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not any(_alive(pid) for pid in family), "the end of all server processes", 30)
+        # Reaped too: a new server takes a zombie for a living one.
+        wait_until(
+            lambda: not any(Path(f"/proc/{pid}").exists() for pid in family), "the end of all server processes", 30
+        )
 
     def bench(self, *words: str) -> str:
         return self.run("pgbench", "-n", *words, check=False)
@@ -84,10 +123,3 @@ def _children(pid: int) -> list[int]:
         if int(fields[1]) == pid:
             found.append(int(stat.split("/")[2]))
     return found
-
-
-def _alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False

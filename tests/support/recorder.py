@@ -57,7 +57,13 @@ class Mount:
 
     def unmount(self) -> None:
         """As a person would; then the recorder says goodbye to its trace and ends."""
-        done = subprocess.run([self.command[0], "umount", str(self.mount_point)], capture_output=True, text=True, timeout=ENDS_IN_S, **self.options)  # type: ignore[call-overload]
+        done = subprocess.run(
+            [self.command[0], "umount", str(self.mount_point)],
+            capture_output=True,
+            text=True,
+            timeout=ENDS_IN_S,
+            **self.options,
+        )  # type: ignore[call-overload]
         assert done.returncode == 0, f"umount: exit {done.returncode}: {done.stderr}"
         self.process.wait(ENDS_IN_S)
 
@@ -79,14 +85,36 @@ class Mount:
 
 
 def start_mount(
-    source: Path, mount_point: Path, trace: Path, *, program: Path | None = None, extra: tuple[str, ...] = (), user: Person | None = None,
-    environment: dict[str, str] | None = None, limits: object = None,
+    source: Path,
+    mount_point: Path,
+    trace: Path,
+    *,
+    program: Path | None = None,
+    extra: tuple[str, ...] = (),
+    user: Person | None = None,
+    environment: dict[str, str] | None = None,
+    limits: object = None,
 ) -> Mount:
     """Mounts and returns when the recorder has said so."""
-    command = [str(program or binary()), "mount", "--foreground", "--trace", str(trace), *extra, str(source), str(mount_point)]
+    command = [
+        str(program or binary()),
+        "mount",
+        "--foreground",
+        "--trace",
+        str(trace),
+        *extra,
+        str(source),
+        str(mount_point),
+    ]
     options = user.subprocess_options() if user else {}
     process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **(environment or {})}, preexec_fn=limits, **options  # type: ignore[call-overload]
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **(environment or {})},
+        preexec_fn=limits,  # noqa: PLW1509 - only sets a resource limit
+        **options,  # type: ignore[call-overload]
     )
     mount = Mount(source, mount_point, trace, process, command, options)
     try:
@@ -102,7 +130,9 @@ def start_mount(
 
 
 @contextmanager
-def mounted(source: Path, mount_point: Path, trace: Path, *, deadline_s: float = 300, **options: object) -> Iterator[Mount]:
+def mounted(
+    source: Path, mount_point: Path, trace: Path, *, deadline_s: float = 300, **options: object
+) -> Iterator[Mount]:
     """A mount for the length of a test. Past the deadline it is torn down, so callers stuck in it get an error."""
     mount = start_mount(source, mount_point, trace, **options)  # type: ignore[arg-type]
     guard = threading.Timer(deadline_s, mount.abort)
@@ -117,15 +147,24 @@ def mounted(source: Path, mount_point: Path, trace: Path, *, deadline_s: float =
 
 
 def run_traced(
-    directories: list[Path], words: list[str | Path], trace: Path, *, program: Path | None = None, extra: tuple[str, ...] = (), user: Person | None = None,
-    timeout: float = 300, **named: object,
+    directories: list[Path],
+    words: list[str | Path],
+    trace: Path,
+    *,
+    program: Path | None = None,
+    extra: tuple[str, ...] = (),
+    user: Person | None = None,
+    timeout: float = 300,
+    **named: object,
 ) -> subprocess.CompletedProcess[str]:
     """`glassfs-recorder run` over directories: the command's own output and status come back."""
     command = [str(program or binary()), "run", "--trace", str(trace), *extra]
     for directory in directories:
         command += ["-d", str(directory)]
     options = user.subprocess_options() if user else {}
-    return subprocess.run([*command, "--", *map(str, words)], capture_output=True, text=True, timeout=timeout, **options, **named)  # type: ignore[call-overload]
+    return subprocess.run(
+        [*command, "--", *map(str, words)], capture_output=True, text=True, timeout=timeout, **options, **named
+    )  # type: ignore[call-overload]
 
 
 def _first_line(process: subprocess.Popen[str]) -> dict[str, object]:
@@ -142,6 +181,7 @@ def _first_line(process: subprocess.Popen[str]) -> dict[str, object]:
 
 def _drain(process: subprocess.Popen[str]) -> None:
     """Keeps reading what the recorder says, so that a full pipe never blocks it."""
+
     def keep() -> None:
         assert process.stderr is not None
         process.said = process.stderr.read()  # type: ignore[attr-defined]

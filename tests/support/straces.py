@@ -11,12 +11,33 @@ READS = {"read", "pread64", "readv", "preadv", "preadv2"}
 WRITES = {"write", "pwrite64", "writev", "pwritev", "pwritev2"}
 # System call -> the word the trace has for it. Those with flags that change the word are in `_word`.
 WORDS = {
-    "mkdir": "mkdir", "mkdirat": "mkdir", "rmdir": "rmdir", "unlink": "unlink", "rename": "rename", "renameat": "rename",
-    "renameat2": "rename", "link": "link", "linkat": "link", "symlink": "symlink", "symlinkat": "symlink", "fsync": "fsync",
-    "fdatasync": "fdatasync", "setxattr": "setxattr", "lsetxattr": "setxattr", "fsetxattr": "setxattr",
-    "getxattr": "getxattr", "lgetxattr": "getxattr", "fgetxattr": "getxattr", "listxattr": "listxattr",
-    "llistxattr": "listxattr", "flistxattr": "listxattr", "removexattr": "removexattr", "lremovexattr": "removexattr",
-    "fremovexattr": "removexattr", "mknod": "mknod", "mknodat": "mknod",
+    "mkdir": "mkdir",
+    "mkdirat": "mkdir",
+    "rmdir": "rmdir",
+    "unlink": "unlink",
+    "rename": "rename",
+    "renameat": "rename",
+    "renameat2": "rename",
+    "link": "link",
+    "linkat": "link",
+    "symlink": "symlink",
+    "symlinkat": "symlink",
+    "fsync": "fsync",
+    "fdatasync": "fdatasync",
+    "setxattr": "setxattr",
+    "lsetxattr": "setxattr",
+    "fsetxattr": "setxattr",
+    "getxattr": "getxattr",
+    "lgetxattr": "getxattr",
+    "fgetxattr": "getxattr",
+    "listxattr": "listxattr",
+    "llistxattr": "listxattr",
+    "flistxattr": "listxattr",
+    "removexattr": "removexattr",
+    "lremovexattr": "removexattr",
+    "fremovexattr": "removexattr",
+    "mknod": "mknod",
+    "mknodat": "mknod",
 }
 BY_DESCRIPTOR = {"fsync", "fdatasync", "fsetxattr", "fgetxattr", "flistxattr", "fremovexattr"} | READS | WRITES
 LINE = re.compile(r"^(\w+)\((.*)\) += (-?\d+|0x[0-9a-f]+|\?)(?:<[^>]*>)?(?:\(deleted\))?(?: (E[A-Z0-9]+))?")
@@ -63,7 +84,7 @@ def within(path: str | None, directory: str) -> bool:
 
 
 def bytes_per_file(all_calls: Iterable[Call], directory: str) -> dict[str, Counter[str]]:
-    """{'read': {path: bytes}, 'write': {path: bytes}} of calls on descriptors. Names that differ by a last `+` are one file."""
+    """{'read': {path: bytes}, 'write': {path: bytes}} . Names that differ by a last `+` are one file."""
     moved = {"read": Counter[str](), "write": Counter[str]()}
     for call in all_calls:
         kind = "read" if call.name in READS else "write" if call.name in WRITES else None

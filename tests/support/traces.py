@@ -13,7 +13,7 @@ def live_segments(trace: Path) -> list[str]:
     live: dict[str, None] = {}
     for line in (trace / "manifest").read_text().split("\n")[:-1]:
         entry = json.loads(line)
-        for gone in entry.get("from", []) + [entry["remove"]] * ("remove" in entry):
+        for gone in [*entry.get("from", []), entry.get("remove")]:
             live.pop(gone, None)
         added = entry.get("add") or entry.get("merge")
         if added:
@@ -33,7 +33,9 @@ class Trace:
             files = [str(path / one) for one in segments if one.startswith(table + "/")]
             if files:
                 listed = ", ".join("'" + one.replace("'", "''") + "'" for one in files)
-                self._database.execute(f"create view {table} as select * from read_parquet([{listed}], union_by_name = true)")
+                self._database.execute(
+                    f"create view {table} as select * from read_parquet([{listed}], union_by_name = true)"
+                )
 
     def rows(self, query: str, *values: object) -> list[tuple]:
         return self._database.execute(query, list(values)).fetchall()
@@ -47,7 +49,9 @@ class Trace:
 
     def ledger(self) -> dict[str, int]:
         names = ("seen", "stored", "dropped", "removed")
-        values = self.rows("select " + ", ".join(f"coalesce(sum({name}), 0)::bigint" for name in names) + " from ledger")[0]
+        values = self.rows(
+            "select " + ", ".join(f"coalesce(sum({name}), 0)::bigint" for name in names) + " from ledger"
+        )[0]
         return dict(zip(names, values, strict=True))
 
     def assert_balanced(self, *, lost: int | None = 0) -> None:
@@ -56,6 +60,8 @@ class Trace:
         assert ledger["seen"] == ledger["stored"] + ledger["dropped"], ledger
         assert self.one("select coalesce(sum(count), 0)::bigint from totals") == ledger["seen"], ledger
         assert self.one("select count(*) from events") == ledger["stored"] - ledger["removed"], ledger
-        assert self.one("select count(distinct (stream, seq)) from events") == ledger["stored"] - ledger["removed"], ledger
+        assert self.one("select count(distinct (stream, seq)) from events") == ledger["stored"] - ledger["removed"], (
+            ledger
+        )
         if lost is not None:
             assert ledger["dropped"] == lost, ledger

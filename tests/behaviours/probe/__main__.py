@@ -14,8 +14,24 @@ from pathlib import Path
 import kit
 
 FAMILIES = (
-    "identity", "acl", "set_bits", "data", "direct", "mapping", "space", "opening", "names", "renames", "folders",
-    "listing", "attributes", "extended", "locks", "special", "racing", "full",
+    "identity",
+    "acl",
+    "set_bits",
+    "data",
+    "direct",
+    "mapping",
+    "space",
+    "opening",
+    "names",
+    "renames",
+    "folders",
+    "listing",
+    "attributes",
+    "extended",
+    "locks",
+    "special",
+    "racing",
+    "full",
 )
 
 

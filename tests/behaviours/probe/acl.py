@@ -54,8 +54,10 @@ def an_acl_grants_a_named_user(place: Path) -> object:
     write_file(file, b"secret", 0o600)
     os.setxattr(file, ACCESS, plain(6, 0, 4, 0, (USER, 4, ANA)))
     return {
-        "mode": mode_of(file), "named reads": as_user(lambda: read_file(file)),
-        "named writes": as_user(lambda: write_file(file)), "other reads": as_user(lambda: read_file(file), BEN),
+        "mode": mode_of(file),
+        "named reads": as_user(lambda: read_file(file)),
+        "named writes": as_user(lambda: write_file(file)),
+        "other reads": as_user(lambda: read_file(file), BEN),
     }
 
 
@@ -66,7 +68,8 @@ def an_acl_grants_a_named_group(place: Path) -> object:
     os.setxattr(file, ACCESS, plain(6, 0, 6, 0, (GROUP, 6, TEAM)))
     return {
         "member writes": as_user(lambda: write_file(file, b"new"), groups=[TEAM]),
-        "other reads": as_user(lambda: read_file(file), BEN), "access": as_user(lambda: os.access(file, os.W_OK), groups=[TEAM]),
+        "other reads": as_user(lambda: read_file(file), BEN),
+        "access": as_user(lambda: os.access(file, os.W_OK), groups=[TEAM]),
     }
 
 
@@ -112,12 +115,18 @@ def wrong_and_removed_acls(place: Path) -> object:
     return {
         "short": tried(os.setxattr, file, ACCESS, b"xy"),
         "version": tried(os.setxattr, file, ACCESS, struct.pack("<I", 9) + bytes(8)),
-        "no mask": tried(os.setxattr, file, ACCESS, packed((USER_OBJ, 6, NOBODY), (USER, 6, ANA), (GROUP_OBJ, 0, NOBODY), (OTHER, 0, NOBODY))),
+        "no mask": tried(
+            os.setxattr,
+            file,
+            ACCESS,
+            packed((USER_OBJ, 6, NOBODY), (USER, 6, ANA), (GROUP_OBJ, 0, NOBODY), (OTHER, 0, NOBODY)),
+        ),
         "default on a file": tried(os.setxattr, file, DEFAULT, plain(7, 7, 7, 7)),
         "none there": readable(file),
         "set": tried(os.setxattr, file, ACCESS, plain(6, 4, 6, 0, (USER, 6, ANA))),
         "listed": sorted(os.listxattr(file)),
-        "removed": tried(os.removexattr, file, ACCESS), "then": (mode_of(file), readable(file)),
+        "removed": tried(os.removexattr, file, ACCESS),
+        "then": (mode_of(file), readable(file)),
     }
 
 
@@ -134,8 +143,13 @@ def setting_an_acl_clears_setgid_for_a_non_member(place: Path) -> object:
 @behaviour(root=True)
 def setting_an_acl_keeps_setgid_for_a_member_and_root(place: Path) -> object:
     answers = []
-    for name, setter in (("member", lambda f: as_user(lambda: os.setxattr(f, ACCESS, plain(7, 7, 7, 0, (USER, 7, BEN))), ANA, groups=[TEAM])),
-                         ("root", lambda f: outcome(os.setxattr, f, ACCESS, plain(7, 7, 7, 0, (USER, 7, BEN))))):
+    for name, setter in (
+        (
+            "member",
+            lambda f: as_user(lambda: os.setxattr(f, ACCESS, plain(7, 7, 7, 0, (USER, 7, BEN))), ANA, groups=[TEAM]),
+        ),
+        ("root", lambda f: outcome(os.setxattr, f, ACCESS, plain(7, 7, 7, 0, (USER, 7, BEN)))),
+    ):
         file = place / name
         write_file(file)
         os.chown(file, ANA, TEAM)

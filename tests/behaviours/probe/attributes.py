@@ -18,7 +18,12 @@ def birth_times(place: Path) -> object:
     again = syscalls.statx(place / "file")
     os.mkdir(place / "d")
     folder = syscalls.statx(place / "d")
-    return bool(first.mask & syscalls.STATX_BTIME), first.born_ns() > 0, first.born_ns() == again.born_ns(), bool(folder.mask & syscalls.STATX_BTIME)
+    return (
+        bool(first.mask & syscalls.STATX_BTIME),
+        first.born_ns() > 0,
+        first.born_ns() == again.born_ns(),
+        bool(folder.mask & syscalls.STATX_BTIME),
+    )
 
 
 @behaviour
@@ -26,8 +31,13 @@ def statx_agrees_with_stat(place: Path) -> object:
     write_file(place / "file", b"x" * 5000)
     extended, plain = syscalls.statx(place / "file"), os.stat(place / "file")
     return (
-        extended.size == plain.st_size, extended.inode == plain.st_ino, extended.mode == plain.st_mode, extended.links == plain.st_nlink,
-        extended.blocks == plain.st_blocks, extended.block_size == plain.st_blksize, extended.modified.nanoseconds == plain.st_mtime_ns % 1_000_000_000,
+        extended.size == plain.st_size,
+        extended.inode == plain.st_ino,
+        extended.mode == plain.st_mode,
+        extended.links == plain.st_nlink,
+        extended.blocks == plain.st_blocks,
+        extended.block_size == plain.st_blksize,
+        extended.modified.nanoseconds == plain.st_mtime_ns % 1_000_000_000,
         f"{extended.mask & 0x7FF:x}",
     )
 
@@ -39,18 +49,28 @@ def times_move_as_they_should(place: Path) -> object:
     os.utime(file, (1_000_000_000, 1_000_000_000))
     answers = {}
     for name, work in (
-        ("read", lambda: read_file(file)), ("write", lambda: os.write(os.open(file, os.O_WRONLY), b"x")), ("chmod", lambda: os.chmod(file, 0o600)),
-        ("link", lambda: os.link(file, place / "link")), ("unlink", lambda: os.unlink(place / "link")), ("truncate", lambda: os.truncate(file, 3)),
-        ("truncate same", lambda: os.truncate(file, 3)), ("ftruncate same", lambda: os.ftruncate(os.open(file, os.O_RDWR), 3)), ("xattr", lambda: os.setxattr(file, "user.a", b"1")),
-        ("write nothing", lambda: os.write(os.open(file, os.O_WRONLY), b"")), ("open", lambda: os.open(file, os.O_RDWR)), ("chown", lambda: os.chown(file, -1, -1)),
-        ("fallocate", lambda: syscalls.fallocate(os.open(file, os.O_RDWR), 0, 0, 100)), ("fsync", lambda: os.fsync(os.open(file, os.O_RDWR))),
+        ("read", lambda: read_file(file)),
+        ("write", lambda: os.write(os.open(file, os.O_WRONLY), b"x")),
+        ("chmod", lambda: os.chmod(file, 0o600)),
+        ("link", lambda: os.link(file, place / "link")),
+        ("unlink", lambda: os.unlink(place / "link")),
+        ("truncate", lambda: os.truncate(file, 3)),
+        ("truncate same", lambda: os.truncate(file, 3)),
+        ("ftruncate same", lambda: os.ftruncate(os.open(file, os.O_RDWR), 3)),
+        ("xattr", lambda: os.setxattr(file, "user.a", b"1")),
+        ("write nothing", lambda: os.write(os.open(file, os.O_WRONLY), b"")),
+        ("open", lambda: os.open(file, os.O_RDWR)),
+        ("chown", lambda: os.chown(file, -1, -1)),
+        ("fallocate", lambda: syscalls.fallocate(os.open(file, os.O_RDWR), 0, 0, 100)),
+        ("fsync", lambda: os.fsync(os.open(file, os.O_RDWR))),
     ):
         before = os.stat(file)
         let_clock_advance()
         work()
         after = os.stat(file)
         answers[name] = "".join(
-            letter if getattr(after, field) > getattr(before, field) else "-" for letter, field in (("a", "st_atime_ns"), ("m", "st_mtime_ns"), ("c", "st_ctime_ns"))
+            letter if getattr(after, field) > getattr(before, field) else "-"
+            for letter, field in (("a", "st_atime_ns"), ("m", "st_mtime_ns"), ("c", "st_ctime_ns"))
         )
     return answers
 
@@ -79,7 +99,15 @@ def setting_times_to_the_nanosecond(place: Path) -> object:
 def extreme_times(place: Path) -> object:
     write_file(place / "file")
     answers = {}
-    for name, seconds in (("1901", -(1 << 31)), ("before", -(1 << 31) - 1), ("1969", -1), ("2038", (1 << 31) + 5), ("2106", (1 << 32) + 5), ("2446", 15032385535), ("beyond", 1 << 40)):
+    for name, seconds in (
+        ("1901", -(1 << 31)),
+        ("before", -(1 << 31) - 1),
+        ("1969", -1),
+        ("2038", (1 << 31) + 5),
+        ("2106", (1 << 32) + 5),
+        ("2446", 15032385535),
+        ("beyond", 1 << 40),
+    ):
         done = tried(utimensat, place / "file", (seconds, 5), (seconds, 7))
         answers[name] = (done, os.stat(place / "file").st_mtime_ns, os.stat(place / "file").st_atime_ns)
     return answers
@@ -102,7 +130,14 @@ def now_and_omitted_times(place: Path) -> object:
     unchanged = os.stat(file).st_ctime_ns == before
     utimensat(file, (0, UTIME_NOW), (0, UTIME_NOW))
     facts = os.stat(file)
-    return first, second, third, unchanged, facts.st_atime_ns == facts.st_mtime_ns, tried(utimensat, file, (0, 1 << 29 | 1 << 30 | 5), (0, 0))
+    return (
+        first,
+        second,
+        third,
+        unchanged,
+        facts.st_atime_ns == facts.st_mtime_ns,
+        tried(utimensat, file, (0, 1 << 29 | 1 << 30 | 5), (0, 0)),
+    )
 
 
 @behaviour
@@ -111,7 +146,15 @@ def modes_of_all_kinds(place: Path) -> object:
     os.mkdir(place / "d")
     answers = []
     for mode in (0o000, 0o777, 0o1777, 0o2711, 0o4711, 0o7777):
-        answers.append((f"{mode:o}", tried(os.chmod, place / "file", mode), mode_of(place / "file"), tried(os.chmod, place / "d", mode), mode_of(place / "d")))
+        answers.append(
+            (
+                f"{mode:o}",
+                tried(os.chmod, place / "file", mode),
+                mode_of(place / "file"),
+                tried(os.chmod, place / "d", mode),
+                mode_of(place / "d"),
+            )
+        )
     os.chmod(place / "d", 0o755)
     return answers
 
@@ -120,7 +163,15 @@ def modes_of_all_kinds(place: Path) -> object:
 def owners_of_all_sizes(place: Path) -> object:
     write_file(place / "file")
     answers = []
-    for uid, gid in ((0, 0), (1, 2), (65534, 65534), (100_000, 200_000), (4_294_967_294, 4_294_967_294), (-1, 5), (7, -1)):
+    for uid, gid in (
+        (0, 0),
+        (1, 2),
+        (65534, 65534),
+        (100_000, 200_000),
+        (4_294_967_294, 4_294_967_294),
+        (-1, 5),
+        (7, -1),
+    ):
         done = tried(os.chown, place / "file", uid, gid)
         answers.append((done, os.stat(place / "file").st_uid, os.stat(place / "file").st_gid))
     return answers
@@ -131,7 +182,10 @@ def sizes_of_directories_links_and_empty_files(place: Path) -> object:
     write_file(place / "empty")
     os.symlink("target", place / "link")
     os.mkdir(place / "d")
-    return [(os.lstat(place / name).st_size, os.lstat(place / name).st_blocks, os.lstat(place / name).st_nlink) for name in ("empty", "link", "d")]
+    return [
+        (os.lstat(place / name).st_size, os.lstat(place / name).st_blocks, os.lstat(place / name).st_nlink)
+        for name in ("empty", "link", "d")
+    ]
 
 
 @behaviour
@@ -142,8 +196,14 @@ def statfs_is_plausible(place: Path) -> object:
     descriptor = os.open(place / "file", os.O_RDWR)
     os.fsync(descriptor)
     return {
-        "block": facts.f_bsize, "fragment": facts.f_frsize, "names": facts.f_namemax, "blocks": facts.f_blocks > 0, "free": facts.f_bavail <= facts.f_bfree <= facts.f_blocks,
-        "files": 0 < facts.f_ffree < facts.f_files, "used": os.statvfs(place / "file").f_bfree < free, "by descriptor": os.fstatvfs(descriptor).f_blocks == facts.f_blocks,
+        "block": facts.f_bsize,
+        "fragment": facts.f_frsize,
+        "names": facts.f_namemax,
+        "blocks": facts.f_blocks > 0,
+        "free": facts.f_bavail <= facts.f_bfree <= facts.f_blocks,
+        "files": 0 < facts.f_ffree < facts.f_files,
+        "used": os.statvfs(place / "file").f_bfree < free,
+        "by descriptor": os.fstatvfs(descriptor).f_blocks == facts.f_blocks,
         "totals": (facts.f_blocks, facts.f_files),
     }
 
@@ -151,7 +211,14 @@ def statfs_is_plausible(place: Path) -> object:
 @behaviour
 def flags_of_the_mount(place: Path) -> object:
     flags = os.statvfs(place).f_flag
-    names = (("ro", os.ST_RDONLY), ("nosuid", os.ST_NOSUID), ("nodev", os.ST_NODEV), ("noexec", os.ST_NOEXEC), ("sync", os.ST_SYNCHRONOUS), ("noatime", os.ST_NOATIME))
+    names = (
+        ("ro", os.ST_RDONLY),
+        ("nosuid", os.ST_NOSUID),
+        ("nodev", os.ST_NODEV),
+        ("noexec", os.ST_NOEXEC),
+        ("sync", os.ST_SYNCHRONOUS),
+        ("noatime", os.ST_NOATIME),
+    )
     return [name for name, bit in names if flags & bit]
 
 
@@ -167,4 +234,6 @@ def access_answers(place: Path) -> object:
     write_file(place / "file")
     os.chmod(place / "file", 0o755)
     os.symlink("nowhere", place / "dangling")
-    return [os.access(place / name, how) for name in ("file", "no", "dangling", ".") for how in (os.F_OK, os.R_OK, os.X_OK)], outcome(lambda: mode_of(place / "file"))
+    return [
+        os.access(place / name, how) for name in ("file", "no", "dangling", ".") for how in (os.F_OK, os.R_OK, os.X_OK)
+    ], outcome(lambda: mode_of(place / "file"))

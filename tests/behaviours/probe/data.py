@@ -67,7 +67,11 @@ def three_processes_append_at_once(place: Path) -> object:
     for wait in [fork_and(lambda letter=letter: add(letter)) for letter in (b"a", b"b", b"c")]:
         wait()
     lines = read_file(file).splitlines()
-    return len(lines), sorted({line.decode() for line in lines}), [sum(line[:1] == one for line in lines) for one in (b"a", b"b", b"c")]
+    return (
+        len(lines),
+        sorted({line.decode() for line in lines}),
+        [sum(line[:1] == one for line in lines) for one in (b"a", b"b", b"c")],
+    )
 
 
 @behaviour
@@ -90,8 +94,12 @@ def reads_at_and_past_the_end(place: Path) -> object:
     os.write(descriptor, b"abc")
     os.pwrite(descriptor, b"xyz", 9000)
     return {
-        "at end": os.pread(descriptor, 10, 9003), "past": os.pread(descriptor, 10, 99999), "over the end": os.pread(descriptor, 10, 9001),
-        "hole": set(os.pread(descriptor, 4096, 3)), "nothing": os.pread(descriptor, 0, 0), "negative": outcome(os.pread, descriptor, 1, -1),
+        "at end": os.pread(descriptor, 10, 9003),
+        "past": os.pread(descriptor, 10, 99999),
+        "over the end": os.pread(descriptor, 10, 9001),
+        "hole": set(os.pread(descriptor, 4096, 3)),
+        "nothing": os.pread(descriptor, 0, 0),
+        "negative": outcome(os.pread, descriptor, 1, -1),
         "size": os.fstat(descriptor).st_size,
     }
 
@@ -122,9 +130,12 @@ def descriptors_that_may_not(place: Path) -> object:
     write_file(place / "file", b"abc")
     reading, writing = os.open(place / "file", os.O_RDONLY), os.open(place / "file", os.O_WRONLY)
     return {
-        "write to a reader": tried(os.write, reading, b"x"), "read from a writer": tried(os.read, writing, 1),
-        "truncate a reader": tried(os.ftruncate, reading, 0), "fallocate a reader": tried(syscalls.fallocate, reading, 0, 0, 10),
-        "sync a reader": tried(os.fsync, reading), "datasync a reader": tried(os.fdatasync, reading),
+        "write to a reader": tried(os.write, reading, b"x"),
+        "read from a writer": tried(os.read, writing, 1),
+        "truncate a reader": tried(os.ftruncate, reading, 0),
+        "fallocate a reader": tried(syscalls.fallocate, reading, 0, 0, 10),
+        "sync a reader": tried(os.fsync, reading),
+        "datasync a reader": tried(os.fdatasync, reading),
     }
 
 
@@ -132,9 +143,12 @@ def descriptors_that_may_not(place: Path) -> object:
 def offsets_at_the_edge(place: Path) -> object:
     descriptor = os.open(place / "file", os.O_CREAT | os.O_RDWR, 0o644)
     return {
-        "5 GiB": outcome(os.pwrite, descriptor, b"far", 5 << 30), "size": os.fstat(descriptor).st_size,
-        "back": os.pread(descriptor, 9, (5 << 30) - 2), "last": tried(os.pwrite, descriptor, b"xy", (1 << 63) - 2),
-        "8 EiB": tried(os.ftruncate, descriptor, (1 << 63) - 1), "64 TiB": tried(os.ftruncate, descriptor, 1 << 46),
+        "5 GiB": outcome(os.pwrite, descriptor, b"far", 5 << 30),
+        "size": os.fstat(descriptor).st_size,
+        "back": os.pread(descriptor, 9, (5 << 30) - 2),
+        "last": tried(os.pwrite, descriptor, b"xy", (1 << 63) - 2),
+        "8 EiB": tried(os.ftruncate, descriptor, (1 << 63) - 1),
+        "64 TiB": tried(os.ftruncate, descriptor, 1 << 46),
     }
 
 
@@ -145,8 +159,11 @@ def truncation(place: Path) -> object:
     short = read_file(place / "file")
     os.truncate(place / "file", 8)
     return {
-        "short": short, "long": read_file(place / "file"), "directory": tried(os.truncate, place, 0),
-        "missing": tried(os.truncate, place / "no", 0), "negative": tried(os.truncate, place / "file", -1),
+        "short": short,
+        "long": read_file(place / "file"),
+        "directory": tried(os.truncate, place, 0),
+        "missing": tried(os.truncate, place / "no", 0),
+        "negative": tried(os.truncate, place / "file", -1),
     }
 
 
@@ -179,10 +196,14 @@ def copy_file_range_within_the_filesystem(place: Path) -> object:
     source, target = os.open(place / "a", os.O_RDWR), os.open(place / "b", os.O_CREAT | os.O_RDWR, 0o644)
     appending = os.open(place / "b", os.O_WRONLY | os.O_APPEND)
     return {
-        "all": outcome(os.copy_file_range, source, target, 200_000, 0, 0), "same": read_file(place / "a") == read_file(place / "b"),
-        "at the end": outcome(os.copy_file_range, source, target, 10, 100_000, 0), "middle": outcome(os.copy_file_range, source, target, 10, 5, 50_000),
-        "overlap": outcome(os.copy_file_range, source, source, 100, 0, 50), "same file": outcome(os.copy_file_range, source, source, 100, 0, 5000),
-        "appending": outcome(os.copy_file_range, source, appending, 10, 0), "directory": outcome(os.copy_file_range, os.open(place, os.O_RDONLY), target, 10, 0, 0),
+        "all": outcome(os.copy_file_range, source, target, 200_000, 0, 0),
+        "same": read_file(place / "a") == read_file(place / "b"),
+        "at the end": outcome(os.copy_file_range, source, target, 10, 100_000, 0),
+        "middle": outcome(os.copy_file_range, source, target, 10, 5, 50_000),
+        "overlap": outcome(os.copy_file_range, source, source, 100, 0, 50),
+        "same file": outcome(os.copy_file_range, source, source, 100, 0, 5000),
+        "appending": outcome(os.copy_file_range, source, appending, 10, 0),
+        "directory": outcome(os.copy_file_range, os.open(place, os.O_RDONLY), target, 10, 0, 0),
         "digest": _digest(read_file(place / "a")) + _digest(read_file(place / "b")),
     }
 
@@ -204,8 +225,10 @@ def a_file_size_limit(place: Path) -> object:
     resource.setrlimit(resource.RLIMIT_FSIZE, (8192, 8192))
     descriptor = os.open(place / "file", os.O_CREAT | os.O_RDWR, 0o644)
     return {
-        "over": outcome(os.write, descriptor, b"x" * 10_000), "then": outcome(os.write, descriptor, b"x"),
-        "truncate": tried(os.ftruncate, descriptor, 9000), "fallocate": tried(syscalls.fallocate, descriptor, 0, 0, 9000),
+        "over": outcome(os.write, descriptor, b"x" * 10_000),
+        "then": outcome(os.write, descriptor, b"x"),
+        "truncate": tried(os.ftruncate, descriptor, 9000),
+        "fallocate": tried(syscalls.fallocate, descriptor, 0, 0, 9000),
         "size": os.fstat(descriptor).st_size,
     }
 
@@ -228,9 +251,13 @@ def sync_calls(place: Path) -> object:
     os.write(descriptor, b"x" * 10_000)
     folder = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
     return {
-        "fsync": tried(os.fsync, descriptor), "fdatasync": tried(os.fdatasync, descriptor), "directory": tried(os.fsync, folder),
-        "directory data": tried(os.fdatasync, folder), "syncfs": tried(syscalls.syncfs, descriptor),
-        "range": tried(syscalls.sync_file_range, descriptor, 0, 0, 7), "range flags": tried(syscalls.sync_file_range, descriptor, 0, 0, 64),
+        "fsync": tried(os.fsync, descriptor),
+        "fdatasync": tried(os.fdatasync, descriptor),
+        "directory": tried(os.fsync, folder),
+        "directory data": tried(os.fdatasync, folder),
+        "syncfs": tried(syscalls.syncfs, descriptor),
+        "range": tried(syscalls.sync_file_range, descriptor, 0, 0, 7),
+        "range flags": tried(syscalls.sync_file_range, descriptor, 0, 0, 64),
     }
 
 
@@ -248,7 +275,11 @@ def advice_and_readahead(place: Path) -> object:
     descriptor = os.open(place / "file", os.O_CREAT | os.O_RDWR, 0o644)
     os.write(descriptor, b"x" * 100_000)
     advice = [tried(os.posix_fadvise, descriptor, 0, 0, number) for number in range(6)]
-    return advice, tried(os.posix_fadvise, descriptor, 0, 0, 99), tried(lambda: syscalls.checked(syscalls.libc.readahead(descriptor, 0, 4096)))
+    return (
+        advice,
+        tried(os.posix_fadvise, descriptor, 0, 0, 99),
+        tried(lambda: syscalls.checked(syscalls.libc.readahead(descriptor, 0, 4096))),
+    )
 
 
 @behaviour
@@ -260,6 +291,8 @@ def truncation_at_open(place: Path) -> object:
     after = os.stat(place / "file")
     os.chmod(place / "file", 0o444)
     return {
-        "size": after.st_size, "mtime": after.st_mtime_ns > before.st_mtime_ns, "ctime": after.st_ctime_ns > before.st_ctime_ns,
+        "size": after.st_size,
+        "mtime": after.st_mtime_ns > before.st_mtime_ns,
+        "ctime": after.st_ctime_ns > before.st_ctime_ns,
         "reading": tried(lambda: os.close(os.open(place / "file", os.O_RDONLY | os.O_TRUNC))),
     }

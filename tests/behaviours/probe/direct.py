@@ -34,9 +34,12 @@ def direct_unaligned_transfers(place: Path) -> object:
     descriptor = os.open(place / "file", os.O_RDWR | os.O_DIRECT)
     buffer = _aligned(16 * 1024)
     return {
-        "write offset": outcome(os.pwritev, descriptor, [buffer[:BLOCK]], 100), "write length": outcome(os.pwritev, descriptor, [buffer[:100]], 0),
-        "read offset": outcome(os.preadv, descriptor, [buffer[:BLOCK]], 100), "read length": outcome(os.preadv, descriptor, [buffer[:100]], 0),
-        "half blocks": outcome(os.preadv, descriptor, [buffer[:512]], 512), "end": outcome(os.preadv, descriptor, [buffer[:BLOCK]], 98304),
+        "write offset": outcome(os.pwritev, descriptor, [buffer[:BLOCK]], 100),
+        "write length": outcome(os.pwritev, descriptor, [buffer[:100]], 0),
+        "read offset": outcome(os.preadv, descriptor, [buffer[:BLOCK]], 100),
+        "read length": outcome(os.preadv, descriptor, [buffer[:100]], 0),
+        "half blocks": outcome(os.preadv, descriptor, [buffer[:512]], 512),
+        "end": outcome(os.preadv, descriptor, [buffer[:BLOCK]], 98304),
     }
 
 
@@ -45,7 +48,9 @@ def direct_with_an_unaligned_buffer(place: Path) -> object:
     write_file(place / "file", b"x" * 100_000)
     descriptor = os.open(place / "file", os.O_RDWR | os.O_DIRECT)
     buffer = _aligned(16 * 1024)
-    return outcome(os.preadv, descriptor, [buffer[3 : 3 + BLOCK]], 0), outcome(os.pwritev, descriptor, [buffer[7 : 7 + BLOCK]], 0)
+    return outcome(os.preadv, descriptor, [buffer[3 : 3 + BLOCK]], 0), outcome(
+        os.pwritev, descriptor, [buffer[7 : 7 + BLOCK]], 0
+    )
 
 
 @behaviour
@@ -53,7 +58,10 @@ def direct_switched_on_and_off_by_fcntl(place: Path) -> object:
     descriptor = os.open(place / "file", os.O_CREAT | os.O_RDWR, 0o644)
     os.write(descriptor, b"x" * 10_000)
     fcntl.fcntl(descriptor, fcntl.F_SETFL, os.O_DIRECT)
-    on = outcome(os.pwritev, descriptor, [_aligned(100)[:100]], 0), outcome(os.pwritev, descriptor, [_aligned(BLOCK, b"D")[:BLOCK]], 0)
+    on = (
+        outcome(os.pwritev, descriptor, [_aligned(100)[:100]], 0),
+        outcome(os.pwritev, descriptor, [_aligned(BLOCK, b"D")[:BLOCK]], 0),
+    )
     fcntl.fcntl(descriptor, fcntl.F_SETFL, 0)
     off = outcome(os.pwritev, descriptor, [_aligned(100, b"o")[:100]], 50)
     return on, off, read_file(place / "file")[48:54]
@@ -63,7 +71,10 @@ def direct_switched_on_and_off_by_fcntl(place: Path) -> object:
 def direct_appends(place: Path) -> object:
     write_file(place / "file", b"x" * BLOCK)
     descriptor = os.open(place / "file", os.O_WRONLY | os.O_APPEND | os.O_DIRECT)
-    answers = outcome(os.writev, descriptor, [_aligned(BLOCK)[:BLOCK]]), outcome(os.writev, descriptor, [_aligned(100)[:100]])
+    answers = (
+        outcome(os.writev, descriptor, [_aligned(BLOCK)[:BLOCK]]),
+        outcome(os.writev, descriptor, [_aligned(100)[:100]]),
+    )
     return answers, os.stat(place / "file").st_size
 
 

@@ -12,9 +12,14 @@ def a_directory_removed_while_open(place: Path) -> object:
     folder = os.open(place / "d", os.O_RDONLY)
     os.rmdir(place / "d")
     return {
-        "links": os.fstat(folder).st_nlink, "list": outcome(os.listdir, folder),
-        "create": tried(lambda: os.open("x", os.O_CREAT | os.O_RDWR, 0o644, dir_fd=folder)), "mkdir": tried(os.mkdir, "x", dir_fd=folder),
-        "stat": tried(os.stat, "x", dir_fd=folder), "parent": tried(os.stat, "..", dir_fd=folder), "chmod": tried(os.fchmod, folder, 0o700), "sync": tried(os.fsync, folder),
+        "links": os.fstat(folder).st_nlink,
+        "list": outcome(os.listdir, folder),
+        "create": tried(lambda: os.open("x", os.O_CREAT | os.O_RDWR, 0o644, dir_fd=folder)),
+        "mkdir": tried(os.mkdir, "x", dir_fd=folder),
+        "stat": tried(os.stat, "x", dir_fd=folder),
+        "parent": tried(os.stat, "..", dir_fd=folder),
+        "chmod": tried(os.fchmod, folder, 0o700),
+        "sync": tried(os.fsync, folder),
     }
 
 
@@ -24,8 +29,13 @@ def a_current_directory_that_is_removed(place: Path) -> object:
     os.chdir(place / "d")
     os.rmdir(place / "d")
     return {
-        "getcwd": outcome(os.getcwd), "list": outcome(os.listdir, "."), "create": tried(write_file, "x"), "stat": tried(os.stat, "."),
-        "up": tried(os.stat, ".."), "proc": os.readlink("/proc/self/cwd").removeprefix(str(place)), "chdir": tried(os.chdir, "."),
+        "getcwd": outcome(os.getcwd),
+        "list": outcome(os.listdir, "."),
+        "create": tried(write_file, "x"),
+        "stat": tried(os.stat, "."),
+        "up": tried(os.stat, ".."),
+        "proc": os.readlink("/proc/self/cwd").removeprefix(str(place)),
+        "chdir": tried(os.chdir, "."),
     }
 
 
@@ -61,7 +71,12 @@ def current_directory_and_relative_names(place: Path) -> object:
     write_file("b/file", b"x")
     write_file("../top", b"y")
     os.chdir("b")
-    return os.getcwd().removeprefix(str(place)), sorted(os.listdir("../..")), os.stat("../../top").st_size, os.path.realpath("../b/file").removeprefix(str(place))
+    return (
+        os.getcwd().removeprefix(str(place)),
+        sorted(os.listdir("../..")),
+        os.stat("../../top").st_size,
+        os.path.realpath("../b/file").removeprefix(str(place)),
+    )
 
 
 @behaviour
@@ -69,15 +84,24 @@ def times_of_a_directory(place: Path) -> object:
     answers = {}
     os.mkdir(place / "d")
     for name, work in (
-        ("create", lambda: write_file(place / "d/a")), ("write", lambda: write_file(place / "d/a", b"x")), ("link", lambda: os.link(place / "d/a", place / "d/b")),
-        ("chmod child", lambda: os.chmod(place / "d/a", 0o600)), ("unlink", lambda: os.unlink(place / "d/b")), ("mkdir", lambda: os.mkdir(place / "d/c")),
-        ("symlink", lambda: os.symlink("x", place / "d/s")), ("chmod", lambda: os.chmod(place / "d", 0o700)), ("list", lambda: os.listdir(place / "d")),
+        ("create", lambda: write_file(place / "d/a")),
+        ("write", lambda: write_file(place / "d/a", b"x")),
+        ("link", lambda: os.link(place / "d/a", place / "d/b")),
+        ("chmod child", lambda: os.chmod(place / "d/a", 0o600)),
+        ("unlink", lambda: os.unlink(place / "d/b")),
+        ("mkdir", lambda: os.mkdir(place / "d/c")),
+        ("symlink", lambda: os.symlink("x", place / "d/s")),
+        ("chmod", lambda: os.chmod(place / "d", 0o700)),
+        ("list", lambda: os.listdir(place / "d")),
     ):
         before = os.stat(place / "d")
         let_clock_advance()
         work()
         after = os.stat(place / "d")
-        answers[name] = f"{'m' if after.st_mtime_ns > before.st_mtime_ns else '-'}{'c' if after.st_ctime_ns > before.st_ctime_ns else '-'}"
+        answers[name] = (
+            f"{'m' if after.st_mtime_ns > before.st_mtime_ns else '-'}"
+            f"{'c' if after.st_ctime_ns > before.st_ctime_ns else '-'}"
+        )
     return answers
 
 
@@ -99,8 +123,10 @@ def a_changed_root(place: Path) -> object:
 def dot_and_dot_dot(place: Path) -> object:
     os.makedirs(place / "a/b")
     return (
-        os.stat(place / "a/b/..").st_ino == os.stat(place / "a").st_ino, os.stat(f"{place}/a/.").st_ino == os.stat(place / "a").st_ino,
-        os.stat(f"{place}/a/b/../../a/b").st_ino == os.stat(place / "a/b").st_ino, tried(os.stat, place / "a/x/.."),
+        os.stat(place / "a/b/..").st_ino == os.stat(place / "a").st_ino,
+        os.stat(f"{place}/a/.").st_ino == os.stat(place / "a").st_ino,
+        os.stat(f"{place}/a/b/../../a/b").st_ino == os.stat(place / "a/b").st_ino,
+        tried(os.stat, place / "a/x/.."),
     )
 
 

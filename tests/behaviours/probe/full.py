@@ -1,4 +1,4 @@
-"""A filesystem that runs out of room: short writes, ENOSPC where it belongs, and what can still be done (group `full`)."""
+"""A filesystem that runs out of room: short writes, ENOSPC and what can still be done (group `full`)."""
 
 import os
 from pathlib import Path
@@ -20,7 +20,7 @@ def _fill(descriptor: int) -> str:
 
 
 def _empty(descriptor: int) -> None:
-    """Gives the room back now: that of a deleted file comes back at its last close, and FUSE does that in its own time."""
+    """Gives the room back now. That of a deleted file comes back at its last close, which FUSE does in its own time."""
     os.ftruncate(descriptor, 0)
     os.fsync(descriptor)
 
@@ -42,10 +42,15 @@ def what_a_full_filesystem_refuses_and_allows(place: Path) -> object:
     _fill(descriptor)
     os.fsync(descriptor)
     answers = {
-        "allocate": tried(syscalls.fallocate, descriptor, 0, 0, 1 << 40), "overwrite": outcome(os.pwrite, descriptor, b"y" * 100, 0), "rename": tried(os.rename, place / "small", place / "x"),
-        "symlink": tried(os.symlink, "short", place / "s"), "long symlink": tried(os.symlink, "l" * 4000, place / "l"), "mkdir": tried(os.mkdir, place / "d"),
+        "allocate": tried(syscalls.fallocate, descriptor, 0, 0, 1 << 40),
+        "overwrite": outcome(os.pwrite, descriptor, b"y" * 100, 0),
+        "rename": tried(os.rename, place / "small", place / "x"),
+        "symlink": tried(os.symlink, "short", place / "s"),
+        "long symlink": tried(os.symlink, "l" * 4000, place / "l"),
+        "mkdir": tried(os.mkdir, place / "d"),
         "write elsewhere": outcome(lambda: os.write(os.open(place / "x", os.O_WRONLY | os.O_APPEND), b"z" * 100_000)),
-        "large attribute": tried(os.setxattr, place / "file", "user.a", b"v" * 3000), "truncate": tried(os.ftruncate, descriptor, 1 << 20),
+        "large attribute": tried(os.setxattr, place / "file", "user.a", b"v" * 3000),
+        "truncate": tried(os.ftruncate, descriptor, 1 << 20),
         "then": outcome(os.write, os.open(place / "new", os.O_CREAT | os.O_WRONLY, 0o644), b"room"),
     }
     _empty(descriptor)
@@ -66,4 +71,6 @@ def a_short_write_at_the_end_of_the_room(place: Path) -> object:
     written = outcome(os.write, descriptor, b"x" * (1 << 20))
     size = os.fstat(descriptor).st_size
     _empty(descriptor)
-    return isinstance(written, int) and 0 < written < 1 << 20, isinstance(written, int) and written == size - (room - 256 * 1024)
+    return isinstance(written, int) and 0 < written < 1 << 20, isinstance(written, int) and written == size - (
+        room - 256 * 1024
+    )

@@ -1,4 +1,4 @@
-"""Who owns what is made, and who may do what: other users, groups, umask, sticky directories, real and effective ids."""
+"""Who owns what is made, and who may do what: other users, groups, umask, sticky directories, real ids."""
 
 import ctypes
 import os
@@ -7,7 +7,19 @@ from pathlib import Path
 
 import syscalls
 from kit import (
-    ANA, BEN, TEAM, as_user, behaviour, elsewhere, fork_and, mode_of, open_to_all, outcome, owner_of, tried, write_file,
+    ANA,
+    BEN,
+    TEAM,
+    as_user,
+    behaviour,
+    elsewhere,
+    fork_and,
+    mode_of,
+    open_to_all,
+    outcome,
+    owner_of,
+    tried,
+    write_file,
 )
 
 
@@ -68,8 +80,12 @@ def a_supplementary_group_lets_one_create_rename_and_unlink(place: Path) -> obje
 
     def work() -> object:
         return (
-            outcome(write_file, place / "a"), outcome(os.mkdir, place / "d"), outcome(os.rename, place / "a", place / "d/b"),
-            outcome(os.unlink, place / "d/b"), outcome(os.rmdir, place / "d"), outcome(os.symlink, "x", place / "s"),
+            outcome(write_file, place / "a"),
+            outcome(os.mkdir, place / "d"),
+            outcome(os.rename, place / "a", place / "d/b"),
+            outcome(os.unlink, place / "d/b"),
+            outcome(os.rmdir, place / "d"),
+            outcome(os.symlink, "x", place / "s"),
         )
 
     return {"member": as_user(work, groups=[TEAM]), "stranger": as_user(work, BEN)}
@@ -171,7 +187,9 @@ def a_sticky_directory_guards_its_files(place: Path) -> object:
     return {
         "unlink by another": as_user(lambda: os.unlink(place / "a"), BEN),
         "rename by another": as_user(lambda: os.rename(place / "a", place / "z"), BEN),
-        "replace by another": as_user(lambda: (write_file(place / "mine"), os.rename(place / "mine", place / "b"))[1], BEN),
+        "replace by another": as_user(
+            lambda: (write_file(place / "mine"), os.rename(place / "mine", place / "b"))[1], BEN
+        ),
         "unlink by owner": as_user(lambda: os.unlink(place / "a"), ANA),
         "unlink by root": outcome(os.unlink, place / "b"),
     }
@@ -215,8 +233,14 @@ def directories_without_search_or_read_permission(place: Path) -> object:
 
     def ask() -> object:
         return [
-            (one.name, tried(os.listdir, one), tried(os.stat, one / "file"), tried(os.open, one / "file", os.O_RDONLY),
-             tried(os.chdir, one), tried(write_file, one / "new"))
+            (
+                one.name,
+                tried(os.listdir, one),
+                tried(os.stat, one / "file"),
+                tried(os.open, one / "file", os.O_RDONLY),
+                tried(os.chdir, one),
+                tried(write_file, one / "new"),
+            )
             for one in sorted(place.iterdir())
         ]
 

@@ -1,5 +1,6 @@
 """What every observation uses: the register, one forked process and fresh directory each, other users, short words."""
 
+import contextlib
 import errno
 import os
 import select
@@ -42,7 +43,8 @@ def chosen(group: str, only: Iterable[str], *, is_root: bool) -> list[Behaviour]
     if unknown:
         sys.exit(f"no such behaviour: {', '.join(sorted(unknown))}")
     return [
-        one for one in REGISTER
+        one
+        for one in REGISTER
         if one.group == group and (is_root or not one.root) and (not wanted or one.name in wanted)
     ]
 
@@ -58,10 +60,8 @@ def observe(one: Behaviour, directory: Path) -> str:
         _answer(writer, lambda: _in_fresh_directory(one, place))
     os.close(writer)
     text = _read_until(reader, time.monotonic() + DEADLINE_S)
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(child, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
     if text is None:
         return f"no answer in {DEADLINE_S} s"
     _, status = os.waitpid(child, 0)

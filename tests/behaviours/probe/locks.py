@@ -63,8 +63,14 @@ def record_locks_between_processes(place: Path) -> object:
     taken = _set(own, fcntl.F_WRLCK, 10, 10)
     ask = lambda kind, start, length: elsewhere(lambda: _set(_open(place), kind, start, length))  # noqa: E731
     return {
-        "taken": taken, "same": ask(fcntl.F_WRLCK, 15, 1), "shared": ask(fcntl.F_RDLCK, 10, 1), "before": ask(fcntl.F_WRLCK, 0, 10), "after": ask(fcntl.F_WRLCK, 20, 5),
-        "own again": _set(own, fcntl.F_RDLCK, 10, 10), "now shared": ask(fcntl.F_RDLCK, 10, 1), "not exclusive": ask(fcntl.F_WRLCK, 10, 1),
+        "taken": taken,
+        "same": ask(fcntl.F_WRLCK, 15, 1),
+        "shared": ask(fcntl.F_RDLCK, 10, 1),
+        "before": ask(fcntl.F_WRLCK, 0, 10),
+        "after": ask(fcntl.F_WRLCK, 20, 5),
+        "own again": _set(own, fcntl.F_RDLCK, 10, 10),
+        "now shared": ask(fcntl.F_RDLCK, 10, 1),
+        "not exclusive": ask(fcntl.F_WRLCK, 10, 1),
         "released": (_set(own, fcntl.F_UNLCK, 10, 5), ask(fcntl.F_WRLCK, 10, 5), ask(fcntl.F_WRLCK, 15, 5)),
     }
 
@@ -76,7 +82,9 @@ def the_holder_of_a_record_lock_is_named(place: Path) -> object:
     me = os.getpid()
 
     def ask() -> object:
-        kind, _, start, length, pid = struct.unpack(FLOCK, fcntl.fcntl(_open(place), fcntl.F_GETLK, _lock(fcntl.F_RDLCK)))
+        kind, _, start, length, pid = struct.unpack(
+            FLOCK, fcntl.fcntl(_open(place), fcntl.F_GETLK, _lock(fcntl.F_RDLCK))
+        )
         return kind == fcntl.F_WRLCK, start, length, pid == me
 
     return elsewhere(ask)
@@ -103,16 +111,24 @@ def record_locks_are_not_inherited(place: Path) -> object:
 def record_locks_need_the_right_descriptor(place: Path) -> object:
     write_file(place / "file")
     reading, writing = os.open(place / "file", os.O_RDONLY), os.open(place / "file", os.O_WRONLY)
-    return _set(reading, fcntl.F_WRLCK), _set(reading, fcntl.F_RDLCK), _set(writing, fcntl.F_RDLCK), _set(writing, fcntl.F_WRLCK)
+    return (
+        _set(reading, fcntl.F_WRLCK),
+        _set(reading, fcntl.F_RDLCK),
+        _set(writing, fcntl.F_RDLCK),
+        _set(writing, fcntl.F_WRLCK),
+    )
 
 
 @behaviour
 def open_file_locks(place: Path) -> object:
     one, two = _open(place), _open(place)
     return {
-        "first": _set(one, fcntl.F_WRLCK, 0, 10, command=fcntl.F_OFD_SETLK), "second descriptor": _set(two, fcntl.F_WRLCK, 0, 10, command=fcntl.F_OFD_SETLK),
-        "elsewhere": _set(two, fcntl.F_WRLCK, 10, 10, command=fcntl.F_OFD_SETLK), "child": elsewhere(lambda: _set(one, fcntl.F_WRLCK, 0, 10, command=fcntl.F_OFD_SETLK)),
-        "posix against it": elsewhere(lambda: _set(_open(place), fcntl.F_WRLCK, 0, 10)), "close of another": (os.close(_open(place)), elsewhere(lambda: _set(_open(place), fcntl.F_WRLCK, 0, 10)))[1],
+        "first": _set(one, fcntl.F_WRLCK, 0, 10, command=fcntl.F_OFD_SETLK),
+        "second descriptor": _set(two, fcntl.F_WRLCK, 0, 10, command=fcntl.F_OFD_SETLK),
+        "elsewhere": _set(two, fcntl.F_WRLCK, 10, 10, command=fcntl.F_OFD_SETLK),
+        "child": elsewhere(lambda: _set(one, fcntl.F_WRLCK, 0, 10, command=fcntl.F_OFD_SETLK)),
+        "posix against it": elsewhere(lambda: _set(_open(place), fcntl.F_WRLCK, 0, 10)),
+        "close of another": (os.close(_open(place)), elsewhere(lambda: _set(_open(place), fcntl.F_WRLCK, 0, 10)))[1],
         "closed": (os.close(one), elsewhere(lambda: _set(_open(place), fcntl.F_WRLCK, 0, 10)))[1],
     }
 
@@ -243,6 +259,8 @@ def leases(place: Path) -> object:
     write_file(place / "file")
     reading = os.open(place / "file", os.O_RDONLY)
     return {
-        "read": tried(fcntl.fcntl, reading, fcntl.F_SETLEASE, fcntl.F_RDLCK), "is": outcome(fcntl.fcntl, reading, fcntl.F_GETLEASE),
-        "write": tried(fcntl.fcntl, reading, fcntl.F_SETLEASE, fcntl.F_WRLCK), "none": tried(fcntl.fcntl, reading, fcntl.F_SETLEASE, fcntl.F_UNLCK),
+        "read": tried(fcntl.fcntl, reading, fcntl.F_SETLEASE, fcntl.F_RDLCK),
+        "is": outcome(fcntl.fcntl, reading, fcntl.F_GETLEASE),
+        "write": tried(fcntl.fcntl, reading, fcntl.F_SETLEASE, fcntl.F_WRLCK),
+        "none": tried(fcntl.fcntl, reading, fcntl.F_SETLEASE, fcntl.F_UNLCK),
     }

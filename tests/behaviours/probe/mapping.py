@@ -113,9 +113,12 @@ def protections_of_maps(place: Path) -> object:
     write_file(place / "file", b"a" * PAGE)
     reading, writing = os.open(place / "file", os.O_RDONLY), os.open(place / "file", os.O_WRONLY)
     return {
-        "shared write on a reader": tried(mmap.mmap, reading, PAGE), "private on a reader": tried(mmap.mmap, reading, PAGE, flags=mmap.MAP_PRIVATE),
-        "read on a writer": tried(mmap.mmap, writing, PAGE), "read on a reader": tried(mmap.mmap, reading, PAGE, prot=mmap.PROT_READ),
-        "execute": tried(mmap.mmap, reading, PAGE, prot=mmap.PROT_READ | mmap.PROT_EXEC), "directory": tried(mmap.mmap, os.open(place, os.O_RDONLY), PAGE, prot=mmap.PROT_READ),
+        "shared write on a reader": tried(mmap.mmap, reading, PAGE),
+        "private on a reader": tried(mmap.mmap, reading, PAGE, flags=mmap.MAP_PRIVATE),
+        "read on a writer": tried(mmap.mmap, writing, PAGE),
+        "read on a reader": tried(mmap.mmap, reading, PAGE, prot=mmap.PROT_READ),
+        "execute": tried(mmap.mmap, reading, PAGE, prot=mmap.PROT_READ | mmap.PROT_EXEC),
+        "directory": tried(mmap.mmap, os.open(place, os.O_RDONLY), PAGE, prot=mmap.PROT_READ),
     }
 
 

@@ -9,7 +9,20 @@ from kit import behaviour, mode_of, outcome, read_file, tried, write_file
 
 @behaviour
 def names_of_all_kinds(place: Path) -> object:
-    names = [b"\xff\xfe\x80", b"new\nline", b"\x1b[31mred", b" ", b"-rf", b"a\\b", b"\"'`$", b"\xc3\xa9", b"e\xcc\x81", b"x" * 255, b"\x01\x7f", b"..."]
+    names = [
+        b"\xff\xfe\x80",
+        b"new\nline",
+        b"\x1b[31mred",
+        b" ",
+        b"-rf",
+        b"a\\b",
+        b"\"'`$",
+        b"\xc3\xa9",
+        b"e\xcc\x81",
+        b"x" * 255,
+        b"\x01\x7f",
+        b"...",
+    ]
     for number, name in enumerate(names):
         write_file(os.fsencode(place) + b"/" + name, b"%d" % number)
     listed = sorted(os.listdir(os.fsencode(place)))
@@ -24,9 +37,14 @@ def names_that_are_too_long(place: Path) -> object:
     long = "y" * 256
     write_file(place / "file")
     return {
-        "create": tried(write_file, place / long), "stat": tried(os.stat, place / long), "mkdir": tried(os.mkdir, place / long),
-        "symlink": tried(os.symlink, "x", place / long), "rename": tried(os.rename, place / "file", place / long),
-        "link": tried(os.link, place / "file", place / long), "unlink": tried(os.unlink, place / long), "path": tried(os.stat, str(place) + "/." * 3000),
+        "create": tried(write_file, place / long),
+        "stat": tried(os.stat, place / long),
+        "mkdir": tried(os.mkdir, place / long),
+        "symlink": tried(os.symlink, "x", place / long),
+        "rename": tried(os.rename, place / "file", place / long),
+        "link": tried(os.link, place / "file", place / long),
+        "unlink": tried(os.unlink, place / long),
+        "path": tried(os.stat, str(place) + "/." * 3000),
         "255": tried(os.mkdir, place / ("z" * 255)),
     }
 
@@ -44,9 +62,14 @@ def symlink_targets(place: Path) -> object:
     os.symlink(b"\xff\n", os.fsencode(place / "bytes"))
     os.symlink("short", place / "short")
     return {
-        "4095": os.readlink(place / "longest") == "t" * 4095, "4096": tried(os.symlink, "t" * 4096, place / "over"), "empty": tried(os.symlink, "", place / "empty"),
-        "bytes": os.readlink(os.fsencode(place / "bytes")), "sizes": [os.lstat(place / name).st_size for name in ("longest", "bytes", "short")],
-        "mode": mode_of(place / "short"), "of a file": outcome(os.readlink, place), "exists": tried(os.symlink, "x", place / "short"),
+        "4095": os.readlink(place / "longest") == "t" * 4095,
+        "4096": tried(os.symlink, "t" * 4096, place / "over"),
+        "empty": tried(os.symlink, "", place / "empty"),
+        "bytes": os.readlink(os.fsencode(place / "bytes")),
+        "sizes": [os.lstat(place / name).st_size for name in ("longest", "bytes", "short")],
+        "mode": mode_of(place / "short"),
+        "of a file": outcome(os.readlink, place),
+        "exists": tried(os.symlink, "x", place / "short"),
     }
 
 
@@ -62,9 +85,15 @@ def symlinks_are_followed(place: Path) -> object:
     os.symlink("a", place / "b")
     os.symlink("b", place / "a")
     return {
-        "relative": read_file(place / "relative/file"), "absolute": read_file(place / "absolute"), "up": read_file(place / "d/up"),
-        "39 deep": tried(read_file, place / "chain6"), "45 deep": tried(read_file, place / "chain0"), "loop": tried(os.stat, place / "a"),
-        "slash": tried(os.stat, f"{place}/absolute/"), "unlink": tried(os.unlink, place / "relative"), "kept": sorted(os.listdir(place / "d")),
+        "relative": read_file(place / "relative/file"),
+        "absolute": read_file(place / "absolute"),
+        "up": read_file(place / "d/up"),
+        "39 deep": tried(read_file, place / "chain6"),
+        "45 deep": tried(read_file, place / "chain0"),
+        "loop": tried(os.stat, place / "a"),
+        "slash": tried(os.stat, f"{place}/absolute/"),
+        "unlink": tried(os.unlink, place / "relative"),
+        "kept": sorted(os.listdir(place / "d")),
     }
 
 
@@ -74,9 +103,18 @@ def attributes_of_symlinks_themselves(place: Path) -> object:
     os.symlink("file", place / "link")
     os.utime(place / "link", (1, 2), follow_symlinks=False)
     facts = os.lstat(place / "link")
-    changed = syscalls.libc.syscall(452, syscalls.AT_FDCWD, os.fsencode(place / "link"), 0o600, syscalls.AT_SYMLINK_NOFOLLOW)
+    changed = syscalls.libc.syscall(
+        452, syscalls.AT_FDCWD, os.fsencode(place / "link"), 0o600, syscalls.AT_SYMLINK_NOFOLLOW
+    )
     chown = tried(os.lchown, place / "link", -1, -1)
-    return int(facts.st_atime), int(facts.st_mtime), os.stat(place / "file").st_mtime > 2, changed, chown, mode_of(place / "link")
+    return (
+        int(facts.st_atime),
+        int(facts.st_mtime),
+        os.stat(place / "file").st_mtime > 2,
+        changed,
+        chown,
+        mode_of(place / "link"),
+    )
 
 
 @behaviour
@@ -88,7 +126,13 @@ def hard_links(place: Path) -> object:
     os.chmod(place / "a", 0o600)
     one, two = os.stat(place / "a"), os.stat(place / "b")
     os.unlink(place / "a")
-    return one.st_ino == two.st_ino, one.st_nlink, f"{two.st_mode & 0o777:o}", os.stat(place / "b").st_nlink, read_file(place / "b")
+    return (
+        one.st_ino == two.st_ino,
+        one.st_nlink,
+        f"{two.st_mode & 0o777:o}",
+        os.stat(place / "b").st_nlink,
+        read_file(place / "b"),
+    )
 
 
 @behaviour
@@ -96,8 +140,11 @@ def hard_links_that_are_refused(place: Path) -> object:
     write_file(place / "a")
     os.mkdir(place / "d")
     return {
-        "existing": tried(os.link, place / "a", place / "a"), "directory": tried(os.link, place / "d", place / "e"), "missing": tried(os.link, place / "no", place / "x"),
-        "no parent": tried(os.link, place / "a", place / "no/x"), "other filesystem": tried(os.link, place / "a", "/dev/shm/x"),
+        "existing": tried(os.link, place / "a", place / "a"),
+        "directory": tried(os.link, place / "d", place / "e"),
+        "missing": tried(os.link, place / "no", place / "x"),
+        "no parent": tried(os.link, place / "a", place / "no/x"),
+        "other filesystem": tried(os.link, place / "a", "/dev/shm/x"),
         "onto a directory": tried(os.link, place / "a", place / "d"),
     }
 
@@ -110,7 +157,12 @@ def hard_links_of_symlinks_and_special_files(place: Path) -> object:
     syscalls.linkat(syscalls.AT_FDCWD, place / "link", place / "followed", syscalls.AT_SYMLINK_FOLLOW)
     os.mkfifo(place / "fifo")
     os.link(place / "fifo", place / "fifo2")
-    return os.readlink(place / "again"), os.stat(place / "file").st_nlink, os.lstat(place / "link").st_nlink, os.stat(place / "fifo2").st_nlink
+    return (
+        os.readlink(place / "again"),
+        os.stat(place / "file").st_nlink,
+        os.lstat(place / "link").st_nlink,
+        os.stat(place / "fifo2").st_nlink,
+    )
 
 
 @behaviour
@@ -121,7 +173,9 @@ def many_hard_links(place: Path) -> object:
     for number in range(0, 300, 2):
         os.unlink(place / f"{number}")
     os.unlink(place / "file")
-    return os.stat(place / "1").st_nlink, {os.stat(place / f"{number}").st_ino for number in range(1, 300, 2)} == {os.stat(place / "1").st_ino}
+    return os.stat(place / "1").st_nlink, {os.stat(place / f"{number}").st_ino for number in range(1, 300, 2)} == {
+        os.stat(place / "1").st_ino
+    }
 
 
 @behaviour
@@ -131,10 +185,17 @@ def removing_names(place: Path) -> object:
     write_file(place / "full/x")
     write_file(place / "file")
     return {
-        "rmdir full": tried(os.rmdir, place / "full"), "rmdir file": tried(os.rmdir, place / "file"), "unlink directory": tried(os.unlink, place / "d"),
-        "rmdir .": tried(os.rmdir, f"{place}/d/."), "rmdir ..": tried(os.rmdir, f"{place}/d/.."), "unlink missing": tried(os.unlink, place / "no"),
-        "rmdir missing": tried(os.rmdir, place / "no"), "unlink with slash": tried(os.unlink, f"{place}/file/"), "rmdir": tried(os.rmdir, place / "d"),
-        "unlink": tried(os.unlink, place / "file"), "left": os.listdir(place),
+        "rmdir full": tried(os.rmdir, place / "full"),
+        "rmdir file": tried(os.rmdir, place / "file"),
+        "unlink directory": tried(os.unlink, place / "d"),
+        "rmdir .": tried(os.rmdir, f"{place}/d/."),
+        "rmdir ..": tried(os.rmdir, f"{place}/d/.."),
+        "unlink missing": tried(os.unlink, place / "no"),
+        "rmdir missing": tried(os.rmdir, place / "no"),
+        "unlink with slash": tried(os.unlink, f"{place}/file/"),
+        "rmdir": tried(os.rmdir, place / "d"),
+        "unlink": tried(os.unlink, place / "file"),
+        "left": os.listdir(place),
     }
 
 
@@ -142,9 +203,15 @@ def removing_names(place: Path) -> object:
 def errors_of_mkdir_and_mknod(place: Path) -> object:
     write_file(place / "file")
     return {
-        "existing": tried(os.mkdir, place), "existing file": tried(os.mkdir, place / "file"), "no parent": tried(os.mkdir, place / "no/d"),
-        "under a file": tried(os.mkdir, place / "file/d"), "fifo existing": tried(os.mkfifo, place / "file"), "dot": tried(os.mkdir, f"{place}/new/."),
-        "slash": tried(os.mkdir, f"{place}/slash/"), "mknod directory": tried(os.mknod, place / "n", 0o040755), "mknod symlink": tried(os.mknod, place / "n", 0o120777),
+        "existing": tried(os.mkdir, place),
+        "existing file": tried(os.mkdir, place / "file"),
+        "no parent": tried(os.mkdir, place / "no/d"),
+        "under a file": tried(os.mkdir, place / "file/d"),
+        "fifo existing": tried(os.mkfifo, place / "file"),
+        "dot": tried(os.mkdir, f"{place}/new/."),
+        "slash": tried(os.mkdir, f"{place}/slash/"),
+        "mknod directory": tried(os.mknod, place / "n", 0o040755),
+        "mknod symlink": tried(os.mknod, place / "n", 0o120777),
         "sticky": (tried(os.mkdir, place / "s", 0o1777), mode_of(place / "s")),
     }
 
@@ -152,7 +219,7 @@ def errors_of_mkdir_and_mknod(place: Path) -> object:
 @behaviour
 def a_deep_tree(place: Path) -> object:
     os.chdir(place)
-    for number in range(120):
+    for _ in range(120):
         os.mkdir("d" * 50)
         os.chdir("d" * 50)
     write_file("bottom", b"deep")

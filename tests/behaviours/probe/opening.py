@@ -18,8 +18,12 @@ def exclusive_creation(place: Path) -> object:
     os.symlink("nowhere", place / "dangling")
     flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
     return {
-        "existing": _try_open(place / "file", flags), "dangling": _try_open(place / "dangling", flags), "directory": _try_open(place, flags),
-        "new": _try_open(place / "new", flags), "through dangling": _try_open(place / "dangling", os.O_CREAT | os.O_RDWR), "made": sorted(os.listdir(place)),
+        "existing": _try_open(place / "file", flags),
+        "dangling": _try_open(place / "dangling", flags),
+        "directory": _try_open(place, flags),
+        "new": _try_open(place / "new", flags),
+        "through dangling": _try_open(place / "dangling", os.O_CREAT | os.O_RDWR),
+        "made": sorted(os.listdir(place)),
     }
 
 
@@ -29,11 +33,16 @@ def opens_that_must_fail(place: Path) -> object:
     os.symlink("file", place / "link")
     os.symlink("loop", place / "loop")
     return {
-        "nofollow": _try_open(place / "link", os.O_RDONLY | os.O_NOFOLLOW), "loop": _try_open(place / "loop", os.O_RDONLY),
-        "directory of a file": _try_open(place / "file", os.O_RDONLY | os.O_DIRECTORY), "write a directory": _try_open(place, os.O_WRONLY),
-        "create a directory": _try_open(f"{place}/", os.O_CREAT | os.O_RDWR), "create with slash": _try_open(f"{place}/new/", os.O_CREAT | os.O_RDWR),
-        "missing": _try_open(place / "no", os.O_RDONLY), "under a file": _try_open(place / "file/x", os.O_RDONLY),
-        "missing parent": _try_open(place / "no/new", os.O_CREAT | os.O_RDWR), "slash after a file": _try_open(f"{place}/file/", os.O_RDONLY),
+        "nofollow": _try_open(place / "link", os.O_RDONLY | os.O_NOFOLLOW),
+        "loop": _try_open(place / "loop", os.O_RDONLY),
+        "directory of a file": _try_open(place / "file", os.O_RDONLY | os.O_DIRECTORY),
+        "write a directory": _try_open(place, os.O_WRONLY),
+        "create a directory": _try_open(f"{place}/", os.O_CREAT | os.O_RDWR),
+        "create with slash": _try_open(f"{place}/new/", os.O_CREAT | os.O_RDWR),
+        "missing": _try_open(place / "no", os.O_RDONLY),
+        "under a file": _try_open(place / "file/x", os.O_RDONLY),
+        "missing parent": _try_open(place / "no/new", os.O_CREAT | os.O_RDWR),
+        "slash after a file": _try_open(f"{place}/file/", os.O_RDONLY),
         "empty": _try_open("", os.O_RDONLY),
     }
 
@@ -55,7 +64,12 @@ def a_descriptor_outlives_its_permission(place: Path) -> object:
     def work() -> object:
         descriptor = os.open(file, os.O_RDWR)
         os.chmod(file, 0)
-        return os.read(descriptor, 3), tried(os.write, descriptor, b"x"), tried(os.open, file, os.O_RDONLY), tried(os.ftruncate, descriptor, 0)
+        return (
+            os.read(descriptor, 3),
+            tried(os.write, descriptor, b"x"),
+            tried(os.open, file, os.O_RDONLY),
+            tried(os.ftruncate, descriptor, 0),
+        )
 
     return as_user(work)
 
@@ -66,16 +80,27 @@ def a_file_used_after_unlink(place: Path) -> object:
     os.write(descriptor, b"0123456789")
     os.unlink(place / "file")
     again = os.open(f"/proc/self/fd/{descriptor}", os.O_RDWR)
-    answers = {
-        "links": os.fstat(descriptor).st_nlink, "read": os.pread(descriptor, 3, 0), "write": tried(os.pwrite, descriptor, b"xx", 4),
-        "truncate": tried(os.ftruncate, descriptor, 8), "chmod": tried(os.fchmod, descriptor, 0o600), "times": tried(os.utime, descriptor, (7, 7)),
-        "xattr": tried(os.setxattr, descriptor, "user.a", b"1"), "list": os.listxattr(descriptor), "sync": tried(os.fsync, descriptor),
-        "again": os.pread(again, 20, 0), "mode": f"{os.fstat(again).st_mode & 0o777:o}", "mtime": int(os.fstat(again).st_mtime),
-        "allocate": tried(syscalls.fallocate, descriptor, 0, 0, 8192), "size": os.fstat(again).st_size, "listed": os.listdir(place),
-        "truncating open": _try_open(f"/proc/self/fd/{descriptor}", os.O_RDWR | os.O_TRUNC), "then": os.fstat(again).st_size,
-        "chown": tried(os.fchown, descriptor, -1, -1), "statvfs": tried(os.fstatvfs, descriptor),
+    return {
+        "links": os.fstat(descriptor).st_nlink,
+        "read": os.pread(descriptor, 3, 0),
+        "write": tried(os.pwrite, descriptor, b"xx", 4),
+        "truncate": tried(os.ftruncate, descriptor, 8),
+        "chmod": tried(os.fchmod, descriptor, 0o600),
+        "times": tried(os.utime, descriptor, (7, 7)),
+        "xattr": tried(os.setxattr, descriptor, "user.a", b"1"),
+        "list": os.listxattr(descriptor),
+        "sync": tried(os.fsync, descriptor),
+        "again": os.pread(again, 20, 0),
+        "mode": f"{os.fstat(again).st_mode & 0o777:o}",
+        "mtime": int(os.fstat(again).st_mtime),
+        "allocate": tried(syscalls.fallocate, descriptor, 0, 0, 8192),
+        "size": os.fstat(again).st_size,
+        "listed": os.listdir(place),
+        "truncating open": _try_open(f"/proc/self/fd/{descriptor}", os.O_RDWR | os.O_TRUNC),
+        "then": os.fstat(again).st_size,
+        "chown": tried(os.fchown, descriptor, -1, -1),
+        "statvfs": tried(os.fstatvfs, descriptor),
     }
-    return answers
 
 
 @behaviour
@@ -83,7 +108,9 @@ def linking_an_unlinked_file_back(place: Path) -> object:
     write_file(place / "file", b"abc")
     descriptor = os.open(place / "file", os.O_RDWR)
     os.unlink(place / "file")
-    return tried(syscalls.linkat, syscalls.AT_FDCWD, f"/proc/self/fd/{descriptor}", place / "back", syscalls.AT_SYMLINK_FOLLOW)
+    return tried(
+        syscalls.linkat, syscalls.AT_FDCWD, f"/proc/self/fd/{descriptor}", place / "back", syscalls.AT_SYMLINK_FOLLOW
+    )
 
 
 @behaviour
@@ -94,7 +121,9 @@ def many_unlinked_files_keep_their_own_content(place: Path) -> object:
         os.write(descriptor, b"%05d" % number)
         os.unlink(place / "same")
         held.append(descriptor)
-    return all(os.pread(descriptor, 5, 0) == b"%05d" % number for number, descriptor in enumerate(held)), os.listdir(place)
+    return all(os.pread(descriptor, 5, 0) == b"%05d" % number for number, descriptor in enumerate(held)), os.listdir(
+        place
+    )
 
 
 @behaviour
@@ -113,15 +142,24 @@ def a_nameless_file_gets_a_name(place: Path) -> object:
     descriptor = os.open(place, os.O_TMPFILE | os.O_RDWR, 0o666)
     os.write(descriptor, b"content")
     before = os.fstat(descriptor).st_nlink
-    linked = tried(syscalls.linkat, syscalls.AT_FDCWD, f"/proc/self/fd/{descriptor}", place / "named", syscalls.AT_SYMLINK_FOLLOW)
+    linked = tried(
+        syscalls.linkat, syscalls.AT_FDCWD, f"/proc/self/fd/{descriptor}", place / "named", syscalls.AT_SYMLINK_FOLLOW
+    )
     return before, linked, os.fstat(descriptor).st_nlink, read_file(place / "named"), mode_of(place / "named")
 
 
 @behaviour
 def a_nameless_file_that_stays_nameless(place: Path) -> object:
     descriptor = os.open(place, os.O_TMPFILE | os.O_EXCL | os.O_RDWR, 0o600)
-    refused = tried(syscalls.linkat, syscalls.AT_FDCWD, f"/proc/self/fd/{descriptor}", place / "named", syscalls.AT_SYMLINK_FOLLOW)
-    return refused, _try_open(place, os.O_TMPFILE | os.O_RDONLY), _try_open(place / "no", os.O_TMPFILE | os.O_RDWR), os.listdir(place)
+    refused = tried(
+        syscalls.linkat, syscalls.AT_FDCWD, f"/proc/self/fd/{descriptor}", place / "named", syscalls.AT_SYMLINK_FOLLOW
+    )
+    return (
+        refused,
+        _try_open(place, os.O_TMPFILE | os.O_RDONLY),
+        _try_open(place / "no", os.O_TMPFILE | os.O_RDWR),
+        os.listdir(place),
+    )
 
 
 @behaviour
@@ -132,10 +170,18 @@ def path_descriptors(place: Path) -> object:
     link = os.open(place / "link", os.O_PATH | os.O_NOFOLLOW)
     folder = os.open(place, os.O_PATH)
     return {
-        "size": os.fstat(path).st_size, "read": tried(os.read, path, 1), "chmod": tried(os.fchmod, path, 0o600), "xattr": tried(os.getxattr, path, "user.a"),
-        "link": os.readlink("", dir_fd=link), "at": os.read(os.open("file", os.O_RDONLY, dir_fd=folder), 3), "list": tried(os.listdir, folder),
-        "reopen": os.read(os.open(f"/proc/self/fd/{path}", os.O_RDONLY), 3), "chdir": tried(os.fchdir, folder),
-        "chmod by proc": tried(os.chmod, f"/proc/self/fd/{path}", 0o640), "mode": mode_of(place / "file"), "sync": tried(os.fsync, path),
+        "size": os.fstat(path).st_size,
+        "read": tried(os.read, path, 1),
+        "chmod": tried(os.fchmod, path, 0o600),
+        "xattr": tried(os.getxattr, path, "user.a"),
+        "link": os.readlink("", dir_fd=link),
+        "at": os.read(os.open("file", os.O_RDONLY, dir_fd=folder), 3),
+        "list": tried(os.listdir, folder),
+        "reopen": os.read(os.open(f"/proc/self/fd/{path}", os.O_RDONLY), 3),
+        "chdir": tried(os.fchdir, folder),
+        "chmod by proc": tried(os.chmod, f"/proc/self/fd/{path}", 0o640),
+        "mode": mode_of(place / "file"),
+        "sync": tried(os.fsync, path),
     }
 
 
@@ -152,11 +198,16 @@ def resolution_limits_of_openat2(place: Path) -> object:
         return tried(lambda: os.close(syscalls.openat2(folder, path, os.O_RDONLY, resolve)))
 
     return {
-        "beneath": at("deep/file", syscalls.RESOLVE_BENEATH), "dots": at("deep/../deep/file", syscalls.RESOLVE_BENEATH),
-        "out": at("../in/deep/file", syscalls.RESOLVE_BENEATH), "link": at("link/file", syscalls.RESOLVE_BENEATH),
-        "no links": at("link/file", syscalls.RESOLVE_NO_SYMLINKS), "escape": at("escape", syscalls.RESOLVE_BENEATH),
-        "absolute": at("absolute/file", syscalls.RESOLVE_BENEATH), "in root": at("/deep/file", syscalls.RESOLVE_IN_ROOT),
-        "same device": at("deep/file", syscalls.RESOLVE_NO_XDEV), "no magic": at("deep/file", syscalls.RESOLVE_NO_MAGICLINKS),
+        "beneath": at("deep/file", syscalls.RESOLVE_BENEATH),
+        "dots": at("deep/../deep/file", syscalls.RESOLVE_BENEATH),
+        "out": at("../in/deep/file", syscalls.RESOLVE_BENEATH),
+        "link": at("link/file", syscalls.RESOLVE_BENEATH),
+        "no links": at("link/file", syscalls.RESOLVE_NO_SYMLINKS),
+        "escape": at("escape", syscalls.RESOLVE_BENEATH),
+        "absolute": at("absolute/file", syscalls.RESOLVE_BENEATH),
+        "in root": at("/deep/file", syscalls.RESOLVE_IN_ROOT),
+        "same device": at("deep/file", syscalls.RESOLVE_NO_XDEV),
+        "no magic": at("deep/file", syscalls.RESOLVE_NO_MAGICLINKS),
         "unknown": at("deep/file", 1 << 40),
     }
 
@@ -176,7 +227,14 @@ def flags_that_a_descriptor_reports(place: Path) -> object:
     write_file(place / "file")
     return [
         f"{fcntl.fcntl(os.open(place / 'file', flags), fcntl.F_GETFL) & interesting:o}"
-        for flags in (os.O_RDONLY, os.O_RDWR | os.O_APPEND, os.O_WRONLY | os.O_NONBLOCK, os.O_RDWR | os.O_NOATIME, os.O_RDWR | os.O_SYNC, os.O_PATH)
+        for flags in (
+            os.O_RDONLY,
+            os.O_RDWR | os.O_APPEND,
+            os.O_WRONLY | os.O_NONBLOCK,
+            os.O_RDWR | os.O_NOATIME,
+            os.O_RDWR | os.O_SYNC,
+            os.O_PATH,
+        )
     ]
 
 

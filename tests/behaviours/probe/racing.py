@@ -13,7 +13,14 @@ def only_one_creates_exclusively(place: Path) -> object:
     def run() -> object:
         won = 0
         for number in range(100):
-            won += outcome(lambda number=number: os.close(os.open(place / f"{number}", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))) == "ok"
+            won += (
+                outcome(
+                    lambda number=number: os.close(
+                        os.open(place / f"{number}", os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+                    )
+                )
+                == "ok"
+            )
         return won
 
     return sum(int(wait()) for wait in [fork_and(run) for _ in range(4)])
@@ -103,7 +110,9 @@ def positioned_writers_do_not_disturb_each_other(place: Path) -> object:
     for wait in [fork_and(lambda lane=lane: run(lane)) for lane in range(4)]:
         wait()
     content = read_file(place / "file")
-    return len(content), all(content[at : at + 50] == bytes([65 + at // 50 % 4]) * 50 for at in range(0, len(content), 50))
+    return len(content), all(
+        content[at : at + 50] == bytes([65 + at // 50 % 4]) * 50 for at in range(0, len(content), 50)
+    )
 
 
 @behaviour

@@ -4,7 +4,6 @@ import os
 import stat
 from pathlib import Path
 
-import syscalls
 from kit import ANA, BEN, as_user, behaviour, let_clock_advance, outcome, read_file, tried, write_file
 from syscalls import RENAME_EXCHANGE, RENAME_NOREPLACE, RENAME_WHITEOUT, renameat2
 
@@ -15,7 +14,13 @@ def rename_replaces_a_file(place: Path) -> object:
     write_file(place / "b", b"old")
     old, moved = os.open(place / "b", os.O_RDONLY), os.stat(place / "a").st_ino
     os.rename(place / "a", place / "b")
-    return read_file(place / "b"), os.fstat(old).st_nlink, os.read(old, 3), os.listdir(place), os.stat(place / "b").st_ino == moved
+    return (
+        read_file(place / "b"),
+        os.fstat(old).st_nlink,
+        os.read(old, 3),
+        os.listdir(place),
+        os.stat(place / "b").st_ino == moved,
+    )
 
 
 @behaviour
@@ -31,7 +36,11 @@ def a_replaced_file_with_other_links_lives_on(place: Path) -> object:
 def rename_of_two_links_to_one_file_does_nothing(place: Path) -> object:
     write_file(place / "a", b"x")
     os.link(place / "a", place / "b")
-    return tried(os.rename, place / "a", place / "b"), sorted(os.listdir(place)), tried(os.rename, place / "a", place / "a")
+    return (
+        tried(os.rename, place / "a", place / "b"),
+        sorted(os.listdir(place)),
+        tried(os.rename, place / "a", place / "a"),
+    )
 
 
 @behaviour
@@ -42,12 +51,18 @@ def renames_between_kinds(place: Path) -> object:
     write_file(place / "file")
     os.symlink("file", place / "link")
     return {
-        "directory over file": tried(os.rename, place / "empty", place / "file"), "file over directory": tried(os.rename, place / "file", place / "empty"),
-        "over full": tried(os.rename, place / "empty", place / "full"), "into itself": tried(os.rename, place / "full", place / "full/in"),
-        "over its parent": tried(os.rename, place / "full/x", place / "full"), "dot": tried(os.rename, f"{place}/empty/.", place / "z"),
-        "over empty": tried(os.rename, place / "full", place / "empty"), "file over link": tried(os.rename, place / "file", place / "link"),
-        "missing": tried(os.rename, place / "no", place / "z"), "no parent": tried(os.rename, place / "link", place / "no/z"),
-        "slash": tried(os.rename, f"{place}/link/", place / "z"), "other filesystem": tried(os.rename, place / "link", "/dev/shm/x"),
+        "directory over file": tried(os.rename, place / "empty", place / "file"),
+        "file over directory": tried(os.rename, place / "file", place / "empty"),
+        "over full": tried(os.rename, place / "empty", place / "full"),
+        "into itself": tried(os.rename, place / "full", place / "full/in"),
+        "over its parent": tried(os.rename, place / "full/x", place / "full"),
+        "dot": tried(os.rename, f"{place}/empty/.", place / "z"),
+        "over empty": tried(os.rename, place / "full", place / "empty"),
+        "file over link": tried(os.rename, place / "file", place / "link"),
+        "missing": tried(os.rename, place / "no", place / "z"),
+        "no parent": tried(os.rename, place / "link", place / "no/z"),
+        "slash": tried(os.rename, f"{place}/link/", place / "z"),
+        "other filesystem": tried(os.rename, place / "link", "/dev/shm/x"),
         "left": sorted(os.listdir(place)),
     }
 
@@ -58,9 +73,12 @@ def rename_without_replacing(place: Path) -> object:
     write_file(place / "b", b"b")
     os.mkdir(place / "d")
     return {
-        "existing": tried(renameat2, place / "a", place / "b", RENAME_NOREPLACE), "new": tried(renameat2, place / "a", place / "c", RENAME_NOREPLACE),
-        "directory": tried(renameat2, place / "d", place / "e", RENAME_NOREPLACE), "itself": tried(renameat2, place / "c", place / "c", RENAME_NOREPLACE),
-        "left": sorted(os.listdir(place)), "content": read_file(place / "b"),
+        "existing": tried(renameat2, place / "a", place / "b", RENAME_NOREPLACE),
+        "new": tried(renameat2, place / "a", place / "c", RENAME_NOREPLACE),
+        "directory": tried(renameat2, place / "d", place / "e", RENAME_NOREPLACE),
+        "itself": tried(renameat2, place / "c", place / "c", RENAME_NOREPLACE),
+        "left": sorted(os.listdir(place)),
+        "content": read_file(place / "b"),
     }
 
 
@@ -72,10 +90,16 @@ def rename_exchanges(place: Path) -> object:
     os.mkdir(place / "e")
     held = os.open(place / "a", os.O_RDONLY)
     answers = {
-        "files": tried(renameat2, place / "a", place / "b", RENAME_EXCHANGE), "a": read_file(place / "a"), "held": os.read(held, 1),
-        "file and directory": tried(renameat2, place / "a", place / "d", RENAME_EXCHANGE), "inner": os.listdir(place / "a"), "d": read_file(place / "d"),
-        "across": tried(renameat2, place / "b", place / "a/inner", RENAME_EXCHANGE), "missing": tried(renameat2, place / "b", place / "no", RENAME_EXCHANGE),
-        "with its parent": tried(renameat2, place / "a", place / "a/inner", RENAME_EXCHANGE), "links": os.stat(place).st_nlink,
+        "files": tried(renameat2, place / "a", place / "b", RENAME_EXCHANGE),
+        "a": read_file(place / "a"),
+        "held": os.read(held, 1),
+        "file and directory": tried(renameat2, place / "a", place / "d", RENAME_EXCHANGE),
+        "inner": os.listdir(place / "a"),
+        "d": read_file(place / "d"),
+        "across": tried(renameat2, place / "b", place / "a/inner", RENAME_EXCHANGE),
+        "missing": tried(renameat2, place / "b", place / "no", RENAME_EXCHANGE),
+        "with its parent": tried(renameat2, place / "a", place / "a/inner", RENAME_EXCHANGE),
+        "links": os.stat(place).st_nlink,
         "still": (read_file(place / "a/inner"), sorted(os.listdir(place))),
     }
     write_file(place / "d", b"after the exchange")
@@ -90,7 +114,15 @@ def rename_leaves_a_whiteout(place: Path) -> object:
     write_file(place / "c", b"c")
     again = tried(renameat2, place / "b", place / "c", RENAME_WHITEOUT)
     refused = tried(renameat2, place / "c", place / "a", RENAME_WHITEOUT | RENAME_NOREPLACE)
-    return done, stat.S_ISCHR(facts.st_mode), facts.st_rdev, f"{facts.st_mode & 0o777:o}", again, refused, read_file(place / "c")
+    return (
+        done,
+        stat.S_ISCHR(facts.st_mode),
+        facts.st_rdev,
+        f"{facts.st_mode & 0o777:o}",
+        again,
+        refused,
+        read_file(place / "c"),
+    )
 
 
 @behaviour(root=True)
@@ -105,7 +137,10 @@ def a_whiteout_of_an_ordinary_user(place: Path) -> object:
 def rename_flags_that_are_refused(place: Path) -> object:
     write_file(place / "a")
     write_file(place / "b")
-    return [tried(renameat2, place / "a", place / "b", flags) for flags in (RENAME_EXCHANGE | RENAME_NOREPLACE, RENAME_EXCHANGE | RENAME_WHITEOUT, 8, 1 << 20)]
+    return [
+        tried(renameat2, place / "a", place / "b", flags)
+        for flags in (RENAME_EXCHANGE | RENAME_NOREPLACE, RENAME_EXCHANGE | RENAME_WHITEOUT, 8, 1 << 20)
+    ]
 
 
 @behaviour
@@ -136,7 +171,13 @@ def the_current_directory_is_renamed_and_moved(place: Path) -> object:
     os.chdir(place / "a/d")
     os.rename(place / "a/d", place / "b/e")
     write_file("file", b"x")
-    return os.getcwd().removeprefix(str(place)), os.listdir("."), os.listdir(place / "b/e"), tried(os.chdir, "..") or "", os.getcwd().removeprefix(str(place))
+    return (
+        os.getcwd().removeprefix(str(place)),
+        os.listdir("."),
+        os.listdir(place / "b/e"),
+        tried(os.chdir, "..") or "",
+        os.getcwd().removeprefix(str(place)),
+    )
 
 
 @behaviour
@@ -148,7 +189,9 @@ def times_after_a_rename(place: Path) -> object:
     os.rename(place / "a", place / "d/a")
     after, folder_after, target_after = os.stat(place / "d/a"), os.stat(place), os.stat(place / "d")
     return (
-        after.st_ctime_ns > before.st_ctime_ns, after.st_mtime_ns == before.st_mtime_ns, folder_after.st_mtime_ns > folder.st_mtime_ns,
+        after.st_ctime_ns > before.st_ctime_ns,
+        after.st_mtime_ns == before.st_mtime_ns,
+        folder_after.st_mtime_ns > folder.st_mtime_ns,
         target_after.st_mtime_ns > target.st_mtime_ns,
     )
 
@@ -159,8 +202,10 @@ def renames_of_other_users_directories(place: Path) -> object:
     as_user(lambda: os.makedirs(place / "ana/inner"), ANA)
     as_user(lambda: os.mkdir(place / "ben"), BEN)
     return {
-        "into one's own": as_user(lambda: os.rename(place / "ana", place / "ben/ana"), BEN), "in a common place": as_user(lambda: os.rename(place / "ana", place / "x"), BEN),
-        "out of another's": as_user(lambda: os.rename(place / "x/inner", place / "inner"), BEN), "left": sorted(os.listdir(place)),
+        "into one's own": as_user(lambda: os.rename(place / "ana", place / "ben/ana"), BEN),
+        "in a common place": as_user(lambda: os.rename(place / "ana", place / "x"), BEN),
+        "out of another's": as_user(lambda: os.rename(place / "x/inner", place / "inner"), BEN),
+        "left": sorted(os.listdir(place)),
     }
 
 
@@ -173,4 +218,6 @@ def a_chain_of_renames_keeps_every_content(place: Path) -> object:
             os.rename(place / f"{number}", place / f"t{(number * 7 + turn) % 100}")
         for number in range(100):
             os.rename(place / f"t{number}", place / f"{number}")
-    return sorted(int(read_file(place / f"{number}")) for number in range(100)) == list(range(100)), outcome(lambda: read_file(place / "5"))
+    return sorted(int(read_file(place / f"{number}")) for number in range(100)) == list(range(100)), outcome(
+        lambda: read_file(place / "5")
+    )

@@ -82,8 +82,13 @@ def suid_after_the_owners_own_write(place: Path) -> object:
 @behaviour(root=True)
 def suid_and_sgid_after_chown(place: Path) -> object:
     answers = {}
-    for name, mode, owner, group in (("by root", 0o6755, ANA, ANA), ("group only", 0o6755, -1, TEAM), ("unchanged", 0o6755, -1, -1),
-                                     ("no group execution", 0o6744, ANA, TEAM), ("not executable", 0o6644, ANA, ANA)):
+    for name, mode, owner, group in (
+        ("by root", 0o6755, ANA, ANA),
+        ("group only", 0o6755, -1, TEAM),
+        ("unchanged", 0o6755, -1, -1),
+        ("no group execution", 0o6744, ANA, TEAM),
+        ("not executable", 0o6644, ANA, ANA),
+    ):
         _set_bits(place / name, mode)
         os.chown(place / name, owner, group)
         answers[name] = mode_of(place / name)
@@ -135,8 +140,11 @@ def setgid_directories_by_a_stranger(place: Path) -> object:
 @behaviour(root=True)
 def file_capabilities_after_changes(place: Path) -> object:
     answers = {}
-    ways = WAYS | {"chown": lambda f: os.chown(f, ANA, ANA), "chmod": lambda f: os.chmod(f, 0o700),
-                   "utime": lambda f: os.utime(f, (5, 5))}
+    ways = WAYS | {
+        "chown": lambda f: os.chown(f, ANA, ANA),
+        "chmod": lambda f: os.chmod(f, 0o700),
+        "utime": lambda f: os.utime(f, (5, 5)),
+    }
     for name, way in ways.items():
         file = place / name
         write_file(file, b"0123456789" * 1000)
@@ -160,7 +168,9 @@ def file_capabilities_after_a_users_write(place: Path) -> object:
 def file_capabilities_set_by_a_user(place: Path) -> object:
     file = open_to_all(place) / "file"
     as_user(lambda: write_file(file))
-    return as_user(lambda: os.setxattr(file, CAPABILITY, NET_RAW)), as_user(lambda: os.setxattr(file, "security.other", b"x"))
+    return as_user(lambda: os.setxattr(file, CAPABILITY, NET_RAW)), as_user(
+        lambda: os.setxattr(file, "security.other", b"x")
+    )
 
 
 @behaviour(root=True)
@@ -171,6 +181,9 @@ def a_suid_program_runs_as_its_owner(place: Path) -> object:
     os.chmod(program, 0o6755)
 
     def run() -> object:
-        return [subprocess.run([str(program), flag], capture_output=True, text=True).stdout.strip() for flag in ("-u", "-ru", "-g")]
+        return [
+            subprocess.run([str(program), flag], capture_output=True, text=True).stdout.strip()
+            for flag in ("-u", "-ru", "-g")
+        ]
 
     return as_user(run, ANA)

@@ -63,11 +63,23 @@ class StatxTime(ctypes.Structure):
 
 class Statx(ctypes.Structure):
     _fields_ = [
-        ("mask", ctypes.c_uint32), ("block_size", ctypes.c_uint32), ("attributes", ctypes.c_uint64),
-        ("links", ctypes.c_uint32), ("uid", ctypes.c_uint32), ("gid", ctypes.c_uint32), ("mode", ctypes.c_uint16),
-        ("pad", ctypes.c_uint16), ("inode", ctypes.c_uint64), ("size", ctypes.c_uint64), ("blocks", ctypes.c_uint64),
-        ("attributes_mask", ctypes.c_uint64), ("accessed", StatxTime), ("born", StatxTime), ("changed", StatxTime),
-        ("modified", StatxTime), ("rest", ctypes.c_uint64 * 14),
+        ("mask", ctypes.c_uint32),
+        ("block_size", ctypes.c_uint32),
+        ("attributes", ctypes.c_uint64),
+        ("links", ctypes.c_uint32),
+        ("uid", ctypes.c_uint32),
+        ("gid", ctypes.c_uint32),
+        ("mode", ctypes.c_uint16),
+        ("pad", ctypes.c_uint16),
+        ("inode", ctypes.c_uint64),
+        ("size", ctypes.c_uint64),
+        ("blocks", ctypes.c_uint64),
+        ("attributes_mask", ctypes.c_uint64),
+        ("accessed", StatxTime),
+        ("born", StatxTime),
+        ("changed", StatxTime),
+        ("modified", StatxTime),
+        ("rest", ctypes.c_uint64 * 14),
     ]
 
     def born_ns(self) -> int:
@@ -109,7 +121,10 @@ def setfsuid(uid: int) -> int:
 
 class Dirent(ctypes.Structure):
     _fields_ = [
-        ("inode", ctypes.c_uint64), ("offset", ctypes.c_int64), ("length", ctypes.c_uint16), ("kind", ctypes.c_uint8),
+        ("inode", ctypes.c_uint64),
+        ("offset", ctypes.c_int64),
+        ("length", ctypes.c_uint16),
+        ("kind", ctypes.c_uint8),
         ("name", ctypes.c_char * 256),
     ]
 
