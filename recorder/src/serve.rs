@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
 use std::time::Duration;
@@ -47,6 +48,7 @@ pub struct Recording {
     connections: Vec<Connection>,
     serving: usize,
     ended: Arc<Ended>,
+    left_out: Arc<AtomicU32>,
     gave_up: bool,
 }
 
@@ -62,13 +64,19 @@ struct Connection {
 struct Server {
     passthrough: Passthrough,
     collected: collect::Connection,
+    left_out: Arc<AtomicU32>,
 }
 
 impl wire::Serve for Server {
     fn serve(&self, request: &Request<'_>, reply: &mut ReplyBuffer) -> Answer {
         let mut facts = Facts::default();
         let answer = self.passthrough.serve(request, reply, &mut facts);
-        self.collected.served(request, &facts, &answer, reply);
+        // 0 are the kernel's own requests.
+        if request.tid != 0 && request.tid == self.left_out.load(Ordering::Relaxed) {
+            self.collected.own(request, &facts, &answer);
+        } else {
+            self.collected.served(request, &facts, &answer, reply);
+        }
         answer
     }
 }
@@ -109,9 +117,10 @@ impl Recording {
         let processes = Arc::new(Processes::new());
         let points: Vec<PathBuf> = settings.traced.iter().map(|traced| traced.mount_point.clone()).collect();
         let collector = Collector::start(queue.clone(), trace, processes.clone(), &points).map_err(untraceable)?;
+        let left_out = Arc::new(AtomicU32::new(0));
         let connections = settings.traced.into_iter().enumerate().map(|(number, traced)| {
             let collected = collect::Connection::new(queue.clone(), processes.clone(), number as u8);
-            Connection::prepare(traced, settings.exact, collected)
+            Connection::prepare(traced, settings.exact, collected, left_out.clone())
         });
         let connections = match connections.collect::<Result<Vec<Connection>, Error>>() {
             Ok(connections) => connections,
@@ -154,6 +163,11 @@ impl Recording {
 
     pub fn is_serving(&self) -> bool {
         self.serving > 0
+    }
+
+    /// This thread's requests are our own preparations: they are no events. 0: all are the program's.
+    pub fn leave_out(&self, tid: u32) {
+        self.left_out.store(tid, Ordering::Relaxed);
     }
 
     /// Nobody will ever use what was prepared.
@@ -223,7 +237,12 @@ impl Recording {
 }
 
 impl Connection {
-    fn prepare(traced: Traced, exact: bool, collected: collect::Connection) -> Result<Connection, Error> {
+    fn prepare(
+        traced: Traced,
+        exact: bool,
+        collected: collect::Connection,
+        left_out: Arc<AtomicU32>,
+    ) -> Result<Connection, Error> {
         let Traced { device, source, mount_point, .. } = traced;
         let failed = |cause| Error::system("cannot serve", source.path.to_string_lossy(), cause);
         let device = Arc::new(Device::from_fd(device).map_err(failed)?);
@@ -235,7 +254,7 @@ impl Connection {
         let passthrough =
             Passthrough::new(source.fd, options, Box::new(move |node| gone.gone(node))).map_err(failed)?;
         passthrough.set_notify(device.clone()).map_err(failed)?;
-        let server = Arc::new(Server { passthrough, collected });
+        let server = Arc::new(Server { passthrough, collected, left_out });
         Ok(Connection { device, server, posix_acl, _guard: source.guard })
     }
 

@@ -93,19 +93,34 @@ pub fn become_command(start: Start, mut launcher: Channel<Progress, Go>) -> ! {
 fn attempt(start: Start, launcher: &mut Channel<Progress, Go>) -> Result<std::convert::Infallible, Failure> {
     let lifted = make_view(start.overlays)?;
     let silent = |cause| (Step::Mount, PathBuf::from("the launcher"), cause);
-    launcher.send(&Progress::Mounted).map_err(silent)?;
-    match launcher.hear(None).map_err(silent)? {
-        Heard::Message(Go::Now) => {}
-        _ => return Err(silent(io::Error::from_raw_os_error(libc::EPIPE))),
-    }
+    let mut report = |progress| launcher.send(&progress).and_then(|()| wait_for_word(launcher)).map_err(silent);
+    report(Progress::Mounted)?;
     for nested in lifted {
         nested.put_back().map_err(|(place, cause)| (Step::Rebind, place, cause))?;
     }
     if let Some(directory) = start.directory {
         std::env::set_current_dir(&directory).map_err(|cause| (Step::Chdir, directory, cause))?;
     }
+    report(Progress::Entered)?;
+    take_name(&start.arguments[0]);
     start.before.restore();
     exec(&start.arguments).map_err(|cause| (Step::Exec, PathBuf::from(&start.arguments[0]), cause))
+}
+
+fn wait_for_word(launcher: &mut Channel<Progress, Go>) -> io::Result<()> {
+    match launcher.hear(None)? {
+        Heard::Message(Go::Enter | Go::Exec) => Ok(()),
+        _ => Err(io::Error::from_raw_os_error(libc::EPIPE)),
+    }
+}
+
+/// The name that exec will give: what the kernel reads to execute a traced file already bears it.
+fn take_name(command: &OsStr) {
+    let name = Path::new(command).file_name().unwrap_or(command);
+    if let Ok(name) = sys::c_string(name) {
+        // SAFETY: a NUL-terminated string that outlives the call; the kernel cuts it to 15 bytes.
+        unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+    }
 }
 
 /// Enters the namespace and covers the directories. The devices are closed on return: if this process kept one, a dead

@@ -126,9 +126,8 @@ impl Launcher {
         cover.unhide();
         let members = Members::of(pid, self.plan.way != Way::InPlace);
         let sampler = Sampler::new(&mounts);
-        // If it has died, that is learnt from its end.
-        let _ = child.send(&Go::Now);
         let mut running = Running { pid, child: Some(child), failure: None, members, sampler };
+        self.let_go(&mut running);
         let ending = self.wait_for_end(&mut running);
         let moved = members::moved_by_children().zip(moved_before).map(|(now, before)| now.minus(before));
         self.finish(ending, &running, moved);
@@ -270,7 +269,12 @@ impl Launcher {
 
     /// While the command runs, the recorder has nothing to say: whatever comes is its end.
     fn hear_recorder(&mut self) {
-        match self.recorder.hear_now() {
+        let heard = self.recorder.hear_now();
+        self.note_end(heard);
+    }
+
+    fn note_end(&mut self, heard: io::Result<Heard<Report>>) {
+        match heard {
             Ok(Heard::Nothing) => {}
             Ok(Heard::Message(Report::Closed { reason })) => {
                 self.recorder_gone = true;

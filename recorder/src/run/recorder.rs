@@ -162,6 +162,12 @@ impl Watch {
     fn perform(&mut self, order: Order, launcher: &mut Launcher) {
         match order {
             Order::Serve { devs } => self.recording.serve(&devs),
+            Order::Prepare { tid } => self.recording.leave_out(tid as u32),
+            Order::Record => {
+                self.recording.leave_out(0);
+                // A launcher that is gone is noticed by its channel's end.
+                let _ = launcher.send(&Report::Recording);
+            }
             Order::Started { pid, start_ns } => {
                 self.users = vec![pid];
                 self.recording.update_command(move |command| {

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 pub enum Order {
     /// The mounts are made (st_dev of each, in order): answer requests.
     Serve { devs: Vec<u64> },
+    /// This thread's requests are our own preparations, until `Record`. Answered by `Recording`.
+    Prepare { tid: i32 },
+    /// The next requests are the command's.
+    Record,
     /// The command runs.
     Started { pid: i32, start_ns: i64 },
     /// The command has ended: put everything on disk and say `Flushed`.
@@ -67,13 +71,16 @@ pub struct Remaining {
 /// Launcher to the process that becomes the command.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Go {
-    Now,
+    /// Into the view.
+    Enter,
+    Exec,
 }
 
 /// The process that becomes the command to the launcher. That it has become it is told by the channel's end.
 #[derive(Debug, Serialize, Deserialize)]
 pub enum Progress {
     Mounted,
+    Entered,
     Failed { what: Step, place: PathBuf, errno: i32 },
 }
 
