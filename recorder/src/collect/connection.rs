@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::observe::{is_event, listed, observe, opens};
 use super::queue::Queue;
 use super::record::{Facts, Listed, Record};
-use crate::process::Processes;
+use crate::process::{KERNEL_TASK, Processes};
 use crate::wire::{Answer, Node, ReplyBuffer, Request, now_ns};
 
 /// `number` tells the mounts of one recorder apart: the place of its mount point in what the collector was started with.
@@ -34,6 +34,13 @@ impl Connection {
         let task = self.processes.task(request.tid, opens(&request.operation), finished_ns);
         if let Some(record) = observe(request, facts, answer, finished_ns, task) {
             self.queue.push(Record { connection: self.number, ..record });
+        }
+    }
+
+    /// As `served`, of a request that we have caused ourselves: only its names are learned.
+    pub fn own(&self, request: &Request<'_>, facts: &Facts, answer: &Answer) {
+        if let Some(record) = observe(request, facts, answer, now_ns(), KERNEL_TASK) {
+            self.queue.learned(Record { connection: self.number, ..record });
         }
     }
 

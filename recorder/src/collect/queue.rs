@@ -91,6 +91,14 @@ impl Queue {
         }
     }
 
+    /// What a request of our own tells of names: it is none of the program's, so it gets no number and no event.
+    pub fn learned(&self, record: Record) {
+        if record.concerns_names() {
+            let bytes = record.heap_bytes() + size_of::<Record>();
+            self.learn(&mut self.lock(), Item::Unstored(Box::new(record)), bytes);
+        }
+    }
+
     /// Names that a readdirplus told the kernel. Before its record.
     pub fn listed(&self, listed: Listed) {
         let bytes = listed.entries.heap_bytes() + size_of::<Listed>();
