@@ -101,7 +101,8 @@ def summarize(trace: Trace, *, as_json: bool) -> None:
             answer_json({"trace": str(trace.path), **asdict(reader.summary()), "warnings": reader.warnings})
         return
     from glassfs.report import render_summary
+    from glassfs.report.text import Paint
 
     word = "@last" if trace.path.parent in state_directories() else shown(trace.path)
-    text = render_summary(trace, word=word, color=wants_color(sys.stderr), width=width_of(sys.stderr))
+    text = render_summary(trace, word=word, paint=Paint(wants_color(sys.stderr)), width=width_of(sys.stderr))
     print(text, file=sys.stderr, flush=True)
