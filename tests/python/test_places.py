@@ -68,7 +68,9 @@ def test_an_unknown_name_lists_near_ones(three: list[TraceWriter]):
         places.find("postgres")
 
 
-def test_without_any_trace_the_error_says_how_to_record_one():
+def test_without_any_trace_the_error_says_how_to_record_one(traces: Path, monkeypatch: pytest.MonkeyPatch):
+    # /var/tmp is everybody's, and may hold traces of whoever works here.
+    monkeypatch.setattr(places, "state_directories", lambda: [traces])
     with pytest.raises(TraceNotFound, match="glassfs run"):
         places.find("@last")
     with pytest.raises(TraceNotFound, match="glassfs run"):

@@ -2,11 +2,13 @@
 //! Two promises: a call that is known to be slow never holds the last receiver, and any other call holds it only until the
 //! supervisor's next look. At the bound the last receiver serves nothing; it queues what comes for workers that become free.
 //!
+//! ```text
 //!                       message                        no other receives, call may block
 //!     receiving ---------------------> serving   ---------------------------------------> another worker receives
 //!         ^  |  others enough             |
 //!         |  +--> parked (holds no memory, ends after a while)
 //!         +-------------------------------+  unless something is queued: then that first
+//! ```
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
