@@ -157,7 +157,7 @@ fn request(node: Node, operation: Operation<'_>) -> Request<'_> {
 }
 
 fn read(fh: u64, offset: u64) -> Operation<'static> {
-    Operation::Read(Read { handle: Handle(fh), offset, size: 4096, flags: 0 })
+    Operation::Read(Read { handle: Handle(fh), offset, size: 4096, flags: 0, for_page_cache: false })
 }
 
 fn per_item(items: u64, mut work: impl FnMut() -> usize) -> u64 {

@@ -117,6 +117,7 @@ fn of_failure(shape: &Shape, facts: &Facts) -> Facts {
 /// Page faults, writeback and the last release of a file bear no caller.
 fn origin(request: &Request<'_>) -> Origin {
     match request.operation {
+        Operation::Read(read) if read.for_page_cache => Origin::Kernel,
         Operation::Write(write) if write.from_page_cache => Origin::Kernel,
         _ if request.tid == 0 => Origin::Kernel,
         _ => Origin::Program,

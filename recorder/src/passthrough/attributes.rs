@@ -72,8 +72,10 @@ impl Call<'_> {
 
     pub fn setattr(&mut self, change: Setattr) -> Answer {
         let inode = self.inode()?;
-        // FATTR_KILL_SUIDGID comes with changes of size; a chown clears the bits whoever does it.
-        self.assume(change.kill_suid_sgid)?;
+        // The kernel sends FATTR_KILL_SUIDGID with every chown, whoever the caller is, and chown clears the bits by itself;
+        // but root keeps the setgid bit of a file without group execution (setattr_should_drop_sgid, fs/attr.c).
+        let kills = change.kill_suid_sgid && (change.size.is_some() || self.request.uid != 0);
+        self.assume(kills)?;
         if let Some(size) = change.size {
             self.truncate(&inode, change.handle, size)?;
         }
@@ -130,7 +132,9 @@ fn set_size(fd: BorrowedFd<'_>, size: libc::off_t) -> Result<()> {
 }
 
 fn set_owner(fd: BorrowedFd<'_>, change: &Setattr) -> Result<()> {
-    if change.uid.is_none() && change.gid.is_none() {
+    // Nothing at all to change is chown(-1, -1): it clears the set-id bits and moves ctime.
+    let is_empty = Setattr { handle: None, kill_suid_sgid: false, ..*change } == Setattr::default();
+    if change.uid.is_none() && change.gid.is_none() && !is_empty {
         return Ok(());
     }
     let (uid, gid) = (change.uid.unwrap_or(u32::MAX), change.gid.unwrap_or(u32::MAX));

@@ -73,6 +73,9 @@ pub struct Read {
     pub size: u32,
     /// The file's present O_ flags (they change with fcntl).
     pub flags: u32,
+    /// Filling the page cache (a page fault, exec, readahead), not a program's own call: a direct read names its lock owner
+    /// (FUSE_READ_LOCKOWNER; fuse_send_read in fs/fuse/file.c), these do not.
+    pub for_page_cache: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]

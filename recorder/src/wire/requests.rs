@@ -83,6 +83,7 @@ pub mod fattr {
 pub const GETATTR_FH: u32 = 1;
 /// open and create with O_TRUNC: clear suid and sgid.
 pub const OPEN_KILL_SUIDGID: u32 = 1;
+pub const READ_LOCKOWNER: u32 = 1 << 1;
 pub const WRITE_CACHE: u32 = 1;
 pub const WRITE_KILL_SUIDGID: u32 = 1 << 2;
 pub const FSYNC_FDATASYNC: u32 = 1;

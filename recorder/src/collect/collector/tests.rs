@@ -155,7 +155,7 @@ fn a_connection_puts_down_who_asked_and_what_came_of_it() {
     let bench = Bench::start(MAX_RECORDS);
     let connection = Connection::new(bench.queue.clone(), bench.processes.clone(), 1);
     let (reply, done): (_, Answer) = (ReplyBuffer::new(), Ok(Payload::Bytes(4096)));
-    let read = Operation::Read(Read { handle: Handle(3), offset: 0, size: 4096, flags: 0 });
+    let read = Operation::Read(Read { handle: Handle(3), offset: 0, size: 4096, flags: 0, for_page_cache: false });
     let tid = std::process::id();
     let request = |tid, operation| Request {
         unique: 2,

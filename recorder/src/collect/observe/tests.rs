@@ -59,7 +59,7 @@ fn what_every_record_has_comes_from_the_request_and_the_facts() {
 #[test]
 fn calls_on_an_open_file_fill_their_columns() {
     let handle = Handle(3);
-    let read = Read { handle, offset: 4096, size: 512, flags: 0o40000 };
+    let read = Read { handle, offset: 4096, size: 512, flags: 0o40000, for_page_cache: false };
     let write = Write { handle, offset: 8, data: b"four", flags: 1, kill_suid_sgid: false, from_page_cache: false };
     let cases: [(Operation<'_>, Op, Columns); 10] = [
         (Operation::Read(read), Op::Read, (Some(4096), Some(512), Some(0o40000), None, Some(3))),

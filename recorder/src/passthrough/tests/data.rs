@@ -10,7 +10,7 @@ fn write(handle: Handle, offset: u64, data: &[u8], flags: i32, kill: bool) -> Op
 }
 
 fn read(handle: Handle, offset: u64, size: u32, flags: i32) -> Operation<'static> {
-    Operation::Read(Read { handle, offset, size, flags: flags as u32 })
+    Operation::Read(Read { handle, offset, size, flags: flags as u32, for_page_cache: false })
 }
 
 fn file(served: &Served, name: &str, contents: &[u8], mode: u32) -> Node {

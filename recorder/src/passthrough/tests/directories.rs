@@ -125,7 +125,7 @@ fn a_directory_handle_is_no_file_handle() {
     std::fs::write(served.path("file"), b"").unwrap();
     let node = served.node(Node::ROOT, "file");
     let (directory, file) = (served.opendir(Node::ROOT), served.open(node, libc::O_RDONLY));
-    let read = crate::wire::operation::Read { handle: directory, offset: 0, size: 10, flags: 0 };
+    let read = crate::wire::operation::Read { handle: directory, offset: 0, size: 10, flags: 0, for_page_cache: false };
     assert_eq!(served.ask(Node::ROOT, Operation::Read(read)).errno(), libc::EISDIR);
     let readdir = Operation::Readdir { handle: file, offset: 0, size: 4096 };
     assert_eq!(served.ask(node, readdir).errno(), libc::ENOTDIR);

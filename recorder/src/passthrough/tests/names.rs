@@ -92,7 +92,7 @@ fn a_removed_file_that_the_kernel_still_knows_stays_usable() {
         let attributes = served.ask(node, Operation::Getattr { handle: None });
         assert_eq!((attributes.errno(), attributes.u32_at(16 + 64)), (0, 0), "{way:?}: no links left");
         let handle = served.open(node, libc::O_RDWR);
-        let read = crate::wire::operation::Read { handle, offset: 0, size: 100, flags: 0 };
+        let read = crate::wire::operation::Read { handle, offset: 0, size: 100, flags: 0, for_page_cache: false };
         assert_eq!(served.ask(node, Operation::Read(read)).bytes, b"contents");
     }
 }

@@ -5,7 +5,7 @@ use super::{Parsed, answerable};
 use crate::wire::operation::{CopyFileRange, Handle, Node, Operation, Read, Write};
 use crate::wire::requests::{
     BmapIn, CopyFileRangeIn, FSYNC_FDATASYNC, FallocateIn, FlushIn, FsyncIn, IoctlIn, LseekIn, OPEN_KILL_SUIDGID,
-    OpenIn, PollIn, ReadIn, ReleaseIn, WRITE_CACHE, WRITE_KILL_SUIDGID, WriteIn, opcode,
+    OpenIn, PollIn, READ_LOCKOWNER, ReadIn, ReleaseIn, WRITE_CACHE, WRITE_KILL_SUIDGID, WriteIn, opcode,
 };
 
 pub fn parse(code: u32, mut arguments: Arguments<'_>) -> Parsed<'_> {
@@ -58,8 +58,9 @@ pub fn parse(code: u32, mut arguments: Arguments<'_>) -> Parsed<'_> {
 }
 
 fn read(mut arguments: Arguments<'_>) -> Parsed<'_> {
-    let ReadIn { fh, offset, size, flags, .. } = arguments.take()?;
-    Ok(Operation::Read(Read { handle: Handle(fh), offset, size: answerable(size)?, flags }))
+    let ReadIn { fh, offset, size, read_flags, flags, .. } = arguments.take()?;
+    let for_page_cache = read_flags & READ_LOCKOWNER == 0;
+    Ok(Operation::Read(Read { handle: Handle(fh), offset, size: answerable(size)?, flags, for_page_cache }))
 }
 
 fn write(mut arguments: Arguments<'_>) -> Parsed<'_> {

@@ -105,7 +105,7 @@ fn data_has_the_length_it_claims() {
     longer.push(0);
     set_len(&mut longer);
     assert_eq!(errno(&longer), libc::EIO);
-    let asked = Read { handle: Handle(9), offset: 4096, size: 1 << 20, flags: 0 };
+    let asked = Read { handle: Handle(9), offset: 4096, size: 1 << 20, flags: 0, for_page_cache: true };
     assert_eq!(parsed(&read(9, 1 << 20)), Operation::Read(asked));
     assert_eq!(errno(&read(9, (1 << 20) + 1)), libc::EINVAL);
 }
