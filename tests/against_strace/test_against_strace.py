@@ -29,6 +29,7 @@ ONE_TO_ONE = (
     "symlink",
     "fsync",
     "fdatasync",
+    "fsyncdir",
     "setxattr",
     "getxattr",
     "listxattr",
@@ -137,7 +138,7 @@ def test_sqlite_in_wal_mode_is_counted_as_strace_counts_it(directory: Path, scra
     assert both.traced_bytes("read") == dict(expected["read"])
     called, traced = straces.successes(both.calls, both.directory), both.traced_successes()
     assert called["fdatasync"] + called["fsync"] > 50
-    for word in ("fsync", "fdatasync", "unlink"):
+    for word in ("fsync", "fdatasync", "fsyncdir", "unlink"):
         assert traced[word] == called[word], word
     assert sqlite3.connect(directory / "base.db").execute("pragma integrity_check").fetchone() == ("ok",)
 
@@ -161,7 +162,7 @@ def test_rocksdb_is_counted_as_strace_counts_it(directory: Path, scratch: Path) 
     for op in ("read", "write"):
         assert sum(both.traced_bytes(op).values()) == sum(expected[op].values()), op
     called, traced = straces.successes(both.calls, both.directory), both.traced_successes()
-    for word in ("fsync", "fdatasync", "rename", "unlink", "mkdir", "rmdir", "link"):
+    for word in ("fsync", "fdatasync", "fsyncdir", "rename", "unlink", "mkdir", "rmdir", "link"):
         assert traced[word] == called[word], word
     both.trace.assert_balanced()
 

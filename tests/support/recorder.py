@@ -113,7 +113,7 @@ def start_mount(
         stderr=subprocess.PIPE,
         text=True,
         env={**os.environ, **(environment or {})},
-        preexec_fn=limits,  # noqa: PLW1509 - only sets a resource limit
+        preexec_fn=limits,
         **options,  # type: ignore[call-overload]
     )
     mount = Mount(source, mount_point, trace, process, command, options)

@@ -100,10 +100,17 @@ def transfers(all_calls: Iterable[Call], directory: str, names: set[str]) -> int
 
 
 def successes(all_calls: Iterable[Call], directory: str) -> Counter[str]:
-    """How often each named thing was done successfully below the directory; relative names start there."""
+    """How often each named thing was done successfully below the directory; relative names start there.
+
+    A sync of a directory, by whichever call, is an `fsyncdir`, as the trace has it.
+    """
+    all_calls = list(all_calls)
+    folders = {directory} | {posixpath.dirname(file) for call in all_calls if (file := call.file())}
     done: Counter[str] = Counter()
     for call in all_calls:
         word = _word(call)
+        if word in ("fsync", "fdatasync") and call.file() in folders:
+            word = "fsyncdir"
         place = call.file() if call.name in BY_DESCRIPTOR else call.path(directory)
         if word and call.result >= 0 and within(place, directory):
             done[word] += 1
