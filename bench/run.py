@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import figures, ground, workloads
-from bench.systems import DAEMON, EXACT, LOGGEDFS, NATIVE, NOT_HERE, STRACE, System
+from bench.systems import DAEMON, EXACT, LOGGEDFS, LOGGEDFS_CACHED, NATIVE, NOT_HERE, STRACE, System
 from bench.workloads import Workload
 
 RESULTS = Path(__file__).parent / "results/latest.json"
 ROUNDS = 3
-ALL = (NATIVE, DAEMON, EXACT, STRACE, LOGGEDFS)
+ALL = (NATIVE, DAEMON, EXACT, STRACE, LOGGEDFS, LOGGEDFS_CACHED)
+STORM = (NATIVE, DAEMON, EXACT, STRACE, LOGGEDFS)
 USUAL = (NATIVE, DAEMON, STRACE, LOGGEDFS)
 
 
@@ -34,6 +35,7 @@ class Cell:
     rounds: list[float] = field(default_factory=list)
     lost: int | None = None
     events: int | None = None
+    shares_seen: list[float] = field(default_factory=list)
     skipped: str | None = None
 
     def measure(self, directory: Path) -> None:
@@ -43,6 +45,8 @@ class Cell:
             with self.system.over(directory) as session:
                 rate = self.workload.run(directory, session, self.workload.jobs)
             self.rounds.append(round(rate, 1))
+            if session.seen is not None and session.did:
+                self.shares_seen.append(round(session.seen / session.did[1], 4))
             if session.lost is not None:
                 self.lost, self.events = (self.lost or 0) + session.lost, (self.events or 0) + (session.events or 0)
         except Exception as problem:  # a cell's failure is its row's reason; the others go on
@@ -65,7 +69,9 @@ class Cell:
             "ratio_to_native": ratio,
             "events": self.events,
             "events_lost": self.lost,
+            "calls_seen_ratio": statistics.median(self.shares_seen) if self.shares_seen else None,
             "rounds": self.rounds,
+            "note": self.system.note,
         }
 
 
@@ -77,7 +83,7 @@ def plan(postgres: workloads.Postgres | None) -> list[Cell]:
             cells += [
                 Cell(Workload(f"rand{direction}-4k", workloads.fio(direction)), backing, system) for system in ALL
             ]
-        cells += [Cell(Workload("metadata-storm", workloads.storm), backing, system) for system in ALL]
+        cells += [Cell(Workload("metadata-storm", workloads.storm), backing, system) for system in STORM]
     cells += [
         Cell(Workload("randread-4k", workloads.fio("read"), jobs=4), "tmpfs", system) for system in (NATIVE, DAEMON)
     ]
@@ -144,33 +150,42 @@ def rows_of(cells: list[Cell]) -> list[dict[str, object]]:
 
 
 def table(rows: list[dict[str, object]], found: list[dict[str, object]]) -> str:
-    lines = [f"{'workload':<21}{'backing':<9}{'system':<18}{'ops/s':>11}{'of native':>11}{'lost':>7}", "-" * 77]
+    heads = f"{'workload':<21}{'backing':<9}{'system':<18}{'ops/s':>11}{'of native':>11}{'seen':>8}{'lost':>7}"
+    lines = [heads, "-" * len(heads)]
     before = None
     for row in rows:
-        key = (row["workload"], row["backing"], row["jobs"])
-        if before not in (None, key) and row["system"] not in NOT_HERE:
-            lines.append("")
-        before = key
-        name = f"{row['workload']}{'' if row['jobs'] == 1 else ' x' + str(row['jobs'])}"
-        system = f"{row['system']}{' ' + str(row['mode']) if row['mode'] else ''}"
         if row["system"] in NOT_HERE:
             continue
-        if "skipped" in row:
-            lines.append(f"{name:<21}{row['backing']!s:<9}{system:<18}  skipped: {row['skipped']}"[:160])
-            continue
-        ratio = "-" if row["ratio_to_native"] is None else f"{row['ratio_to_native']:.3f}"
-        lost = "" if row["events_lost"] is None else str(row["events_lost"])
-        lines.append(f"{name:<21}{row['backing']!s:<9}{system:<18}{row['ops_per_s']:>11,.0f}{ratio:>11}{lost:>7}")
+        key = (row["workload"], row["backing"], row["jobs"])
+        if before not in (None, key):
+            lines.append("")
+        before = key
+        lines.append(_line(row)[:160])
     lines += ["", *(f"{system:<21}skipped: {reason}" for system, reason in NOT_HERE.items()), ""]
-    for row in found:
-        promise = f"{'at most' if row['at_most'] else 'at least'} {row['promise']:,g} {row['unit']}"
-        said = (
-            f"skipped: {row['skipped']}"
-            if "skipped" in row
-            else f"{row['value']:,g} {row['unit']:<10}{'kept' if row['kept'] else 'NOT KEPT'}: {promise}"
-        )
-        lines.append(f"{row['figure']:<34}{said}"[:160])
+    lines += [_figure_line(row)[:160] for row in found]
     return "\n".join(lines)
+
+
+def _line(row: dict[str, object]) -> str:
+    name = f"{row['workload']}{'' if row['jobs'] == 1 else ' x' + str(row['jobs'])}"
+    head = f"{name:<21}{row['backing']!s:<9}{row['system']} {row['mode'] or ''}".ljust(48)
+    if "skipped" in row:
+        return f"{head}  skipped: {row['skipped']}"
+    seen, lost = row["calls_seen_ratio"], row["events_lost"]
+    return (
+        f"{head}{row['ops_per_s']:>11,.0f}"
+        f"{'-' if row['ratio_to_native'] is None else format(row['ratio_to_native'], '.3f'):>11}"
+        f"{'' if seen is None else format(seen, '.1%'):>8}{'' if lost is None else lost:>7}"
+    )
+
+
+def _figure_line(row: dict[str, object]) -> str:
+    if "skipped" in row:
+        return f"{row['figure']:<34}skipped: {row['skipped']}"
+    promise = f"{'at most' if row['at_most'] else 'at least'} {row['promise']:,g} {row['unit']}"
+    return (
+        f"{row['figure']:<34}{row['value']:>14,.7g} {row['unit']:<10}{'kept' if row['kept'] else 'NOT KEPT'}: {promise}"
+    )
 
 
 def main() -> int:

@@ -17,10 +17,13 @@ ENDS_IN_S = 30
 
 @dataclass
 class Session:
-    """How to run one cell: words to put in front of the command; what was lost is known when it is over."""
+    """How to run one cell: words to put in front of the command; what was seen and lost is known when it is over."""
 
     prefix: list[str] = field(default_factory=list)
     trace: Path | None = None
+    # The workload says what it did, ("read", 1000), where it can count it; the system then says how many it saw.
+    did: tuple[str, int] | None = None
+    seen: int | None = None
     events: int | None = None
     lost: int | None = None
 
@@ -29,10 +32,12 @@ class Session:
 class System:
     name: str
     mode: str | None = None
+    # What its figures hide.
+    note: str | None = None
 
     def missing(self) -> str | None:
         """Why it cannot run here, in words."""
-        program = {"strace": "strace", "loggedfs": "loggedfs"}.get(self.name)
+        program = {"strace": "strace", "loggedfs": "loggedfs", "loggedfs-cached": "loggedfs"}.get(self.name)
         if program and shutil.which(program) is None:
             return f"not installed: {program}"
         return None
@@ -41,7 +46,7 @@ class System:
     def over(self, directory: Path) -> Iterator[Session]:
         """A session for commands that work in the directory."""
         with tempfile.TemporaryDirectory(prefix="glassfs-bench-", dir="/var/tmp") as scratch:
-            opened = {"native": _native, "daemon": _daemon, "strace": _strace, "loggedfs": _loggedfs}[self.name]
+            opened = {"native": _native, "daemon": _daemon, "strace": _strace}.get(self.name, _loggedfs)
             with opened(self, directory, Path(scratch)) as session:
                 yield session
 
@@ -70,28 +75,52 @@ def _daemon(system: System, directory: Path, scratch: Path) -> Iterator[Session]
     yield session
     if session.trace and session.trace.exists():
         wait_until(lambda: Trace(scratch / "trace").about["end_ns"], "the trace's end", ENDS_IN_S)
-        ledger = Trace(scratch / "trace").ledger()
+        trace = Trace(scratch / "trace")
+        ledger = trace.ledger()
         session.lost, session.events = ledger["dropped"], ledger["seen"]
+        if session.did:
+            session.seen = int(
+                str(trace.one("select count(*) from events where op = ? and result = 4096", session.did[0]))
+            )
 
 
 @contextmanager
 def _strace(_: System, __: Path, scratch: Path) -> Iterator[Session]:
-    yield Session(["strace", "-f", "-o", str(scratch / "strace.out")])
+    session = Session(["strace", "-f", "-o", str(scratch / "strace.out")])
+    yield session
+    if session.did:
+        session.seen = _lines_with(scratch / "strace.out", f" p{session.did[0]}64(")
 
 
 @contextmanager
-def _loggedfs(_: System, directory: Path, scratch: Path) -> Iterator[Session]:
-    words = ["loggedfs", "-p", "-f", "-l", str(scratch / "loggedfs.log"), str(directory)]
+def _loggedfs(system: System, directory: Path, scratch: Path) -> Iterator[Session]:
+    log = scratch / "loggedfs.log"
+    words = ["loggedfs", "-p", "-f", "-l", str(log), "--", str(directory)]
+    if system is LOGGEDFS:
+        words += ["-o", "direct_io"]
     logging = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         wait_until(lambda: places.mounted_at(directory), "LoggedFS", 10)
-        yield Session()
+        session = Session()
+        yield session
     finally:
         places.force_unmount(directory)
         logging.wait(ENDS_IN_S)
+    if session.did:
+        # Each call leaves two lines: what is asked and what came of it.
+        session.seen = _lines_with(log, " bytes read from " if session.did[0] == "read" else " bytes written to ")
 
 
-NATIVE, STRACE, LOGGEDFS = System("native"), System("strace"), System("loggedfs")
+def _lines_with(file: Path, text: str) -> int:
+    with open(file, errors="replace") as stream:
+        return sum(text in line for line in stream)
+
+
+NATIVE, STRACE = System("native"), System("strace")
+# Systems are compared while they see every call. LoggedFS does so with `direct_io`; without, the kernel answers reads
+# from its cache and LoggedFS never hears of them: that has a row of its own, with the share it saw.
+LOGGEDFS = System("loggedfs", "every call", "with -o direct_io, to see every read; it answers fsync without doing it")
+LOGGEDFS_CACHED = System("loggedfs-cached", "default", "as it comes: reads from the kernel's cache go unseen")
 DAEMON, EXACT = System("daemon", "default"), System("daemon", "exact")
 # Rows that say why they hold no number.
 NOT_HERE = {

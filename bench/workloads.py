@@ -56,8 +56,9 @@ def fio(direction: str) -> Callable[[Path, Session, int], float]:
         ]
         # fio's job state lies in memory files of its own; its directory is where it stands.
         said = ground.run([*session.prefix, *words], cwd="/")
-        report = json.loads(said[said.index("{") :])
-        return float(report["jobs"][0][direction]["iops"])
+        report = json.loads(said[said.index("{") :])["jobs"][0][direction]
+        session.did = direction, int(report["total_ios"])
+        return float(report["iops"])
 
     return cell
 
