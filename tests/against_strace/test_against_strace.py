@@ -284,7 +284,17 @@ REQUESTS: dict[str, tuple[str, str, Callable[[Counter[str]], bool]]] = {
     "a map is no call": (
         "f = os.open('f', os.O_CREAT | os.O_RDWR); os.ftruncate(f, 4096); m = mmap.mmap(f, 4096)",
         "m[0:1] = b'x'",
-        lambda c: c["write"] == 0,
+        lambda c: c["read"] == c["write"] == 0 and c["kernel read"] == 1,
+    ),
+    "reading ahead is the kernel's": (
+        "f = os.open('f', os.O_CREAT | os.O_RDWR); os.write(f, b'x' * 9000)",
+        "os.posix_fadvise(f, 0, 9000, os.POSIX_FADV_WILLNEED)",
+        lambda c: c["read"] == 0 and c["kernel read"] >= 1,
+    ),
+    "msync writes by the kernel and is an fdatasync": (
+        "f = os.open('f', os.O_CREAT | os.O_RDWR); os.ftruncate(f, 4096); m = mmap.mmap(f, 4096); m[0:1] = b'x'",
+        "m.flush()",
+        lambda c: c["write"] == 0 and c["kernel write"] == 1 and c["fdatasync"] == 1,
     ),
 }
 PROGRAM = """
@@ -314,10 +324,13 @@ def test_requests_are_named_for_what_they_are(name: str, directory: Path, scratc
 
 
 def between(trace: Trace, first: str, last: str) -> Counter[str]:
-    """The program's requests between two look-ups of missing names: 'op' or 'op ERRNO', attribute requests apart."""
+    """Requests between two look-ups of missing names: 'op', 'op ERRNO', 'kernel op'; attribute requests apart."""
     start = trace.one("select min(seq) from events where path = ?", first)
     end = trace.one("select min(seq) from events where path = ?", last)
     rows = trace.rows(
-        "select op, errno from events where seq > ? and seq < ? and op not in ('getattr', 'statx')", start, end
+        "select op, errno, origin from events where seq > ? and seq < ? and op not in ('getattr', 'statx')", start, end
     )
-    return Counter(op if number == 0 else f"{op} {errno.errorcode[number]}" for op, number in rows)
+    return Counter(
+        ("" if origin == "program" else "kernel ") + (op if number == 0 else f"{op} {errno.errorcode[number]}")
+        for op, number, origin in rows
+    )
