@@ -66,6 +66,9 @@ format: $(VENV)/.packages ## Format Rust and Python, and repair what ruff can
 	@$(VENV)/bin/ruff check --quiet --fix-only .
 	@$(VENV)/bin/ruff format --quiet .
 
+events-doc: compile ## Write docs/events.md from the recorder's schema
+	@$(PYTHON) tools/events_doc.py $(VENV)/bin/glassfs-recorder > docs/events.md
+
 posix: compile ## pjdfstest behind the mount, as root; PLANE=daemon
 	@tools/deps.sh mount test
 	@$(PYTHON) tests/posix/run_posix.py --plane $(PLANE)
@@ -109,4 +112,4 @@ recorder: $(VENV)/.installed
 failpoints: compile
 	@tools/build.sh failpoints
 
-.PHONY: help demo compile run all end rocks psql test check test-all lint format posix bench wheel deps clean recorder failpoints
+.PHONY: help demo compile run all end rocks psql test check test-all lint format events-doc posix bench wheel deps clean recorder failpoints

@@ -13,7 +13,6 @@ AT_LEAST = 350
 @pytest.mark.root
 @pytest.mark.mount
 @pytest.mark.deadline(1500)
-@pytest.mark.slow
 def test_the_posix_suite_fails_nothing_behind_the_mount(public: Path) -> None:
     if not CACHE.exists() and shutil.which("cargo") is None:
         pytest.skip("not installed: cargo (it builds pjdfstest the first time)")

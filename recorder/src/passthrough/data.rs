@@ -187,7 +187,7 @@ impl Call<'_> {
     fn copy_file_range(&mut self, copy: CopyFileRange) -> Answer {
         let from = self.fs.handles.file(copy.handle_in)?;
         let to = self.fs.handles.file(copy.handle_out)?;
-        self.is_about(from.inode.identity);
+        self.is_about(to.inode.identity);
         self.assume(self.lacks_fsetid())?;
         let (mut offset_in, mut offset_out) = (sys::offset(copy.offset_in)?, sys::offset(copy.offset_out)?);
         let (from, to, len) = (from.fd.as_raw_fd(), to.fd.as_raw_fd(), copy.len as usize);

@@ -1,3 +1,5 @@
+//! The collector, from records in the queue to rows in a trace on disk.
+
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 

@@ -1,3 +1,5 @@
+//! What each operation becomes as a record.
+
 use super::*;
 use crate::event::FileType;
 use crate::wire::operation::{Read, Time, Write};

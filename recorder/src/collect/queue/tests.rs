@@ -1,3 +1,5 @@
+//! The queue: order, its bound, and that what was seen is stored or counted as dropped.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -163,6 +163,9 @@ fn copies_are_counted_in_the_width_that_was_asked_for() {
     assert_eq!(std::fs::read(served.path("to")).unwrap(), b"456789");
     let narrow = served.ask(from, copy(8, false));
     assert_eq!((narrow.u32_at(0), narrow.facts.result), (2, 2));
+    // Its path is the file that is written, so its inode is too.
+    let written = std::fs::metadata(served.path("to")).unwrap();
+    assert_eq!(narrow.facts.ino, std::os::unix::fs::MetadataExt::ino(&written));
 }
 
 #[test]

@@ -1,3 +1,5 @@
+//! Secrets do not get through; everything else does unchanged.
+
 use proptest::prelude::*;
 
 use super::mask;

@@ -1,3 +1,5 @@
+//! The process table, on real children.
+
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
 

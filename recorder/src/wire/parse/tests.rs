@@ -1,3 +1,5 @@
+//! Requests of every opcode, whole, cut off, mutated and random.
+
 use proptest::prelude::*;
 use zerocopy::{FromBytes, IntoBytes};
 
