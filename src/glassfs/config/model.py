@@ -1,0 +1,101 @@
+"""Every setting, its default and its meaning: docs/reference/config.md and the check of config.example.yml are made
+from this. Knows no file: `load` fills it.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct, field
+
+Positive = Meta(gt=0)
+
+
+class Section(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+    """A part of config.yml: unknown settings are errors."""
+
+
+class Traces(Section):
+    """Which traces are followed."""
+
+    follow: Annotated[
+        Literal["all"] | list[str],
+        Meta(description="`all` traces of the state directory, past and live, or a list of names, ids or paths"),
+    ] = "all"
+
+
+class Sampler(Section):
+    """The machine's own figures, in Metricbeat's shape."""
+
+    enabled: Annotated[bool, Meta(description="Record the machine's resources beside the traces")] = True
+    period_s: Annotated[float, Positive, Meta(description="Seconds from one sample to the next")] = 5.0
+    top_processes: Annotated[
+        int,
+        Meta(
+            ge=0, description="Processes kept of those with most CPU, memory and disk I/O each; traced ones always are"
+        ),
+    ] = 10
+
+
+class HashPaths(Section):
+    """Replaces each component of a path by a keyed hash before it is shipped."""
+
+    enabled: Annotated[bool, Meta(description="Ship hashes instead of names")] = False
+    key_file: Annotated[str | None, Meta(description="File with the key; the same key gives the same hashes")] = None
+
+
+class Elastic(Section):
+    """Elasticsearch or OpenSearch."""
+
+    enabled: Annotated[bool, Meta(description="Ship what is recorded")] = False
+    hosts: Annotated[
+        list[str], Meta(min_length=1, description="Addresses of one cluster; the next is tried when one fails")
+    ] = field(default_factory=lambda: ["http://127.0.0.1:9200"])
+    api_key: Annotated[
+        str | None, Meta(description="API key, as id:key or in its base64 form; better in api_key_file")
+    ] = None
+    api_key_file: Annotated[str | None, Meta(description="File with the API key")] = None
+    user: Annotated[str | None, Meta(description="User name, instead of an API key")] = None
+    password: Annotated[str | None, Meta(description="The user's password; better in password_file")] = None
+    password_file: Annotated[str | None, Meta(description="File with the password")] = None
+    ca_file: Annotated[str | None, Meta(description="Certificate authority of the server, such as http_ca.crt")] = None
+    allow_insecure_http: Annotated[
+        bool, Meta(description="Allow http:// to a host that is not this one: names and keys travel in the clear")
+    ] = False
+    namespace: Annotated[
+        str,
+        Meta(
+            pattern=r"^[a-z0-9][a-z0-9_.]{0,99}$", description="Part of every index's name: keeps teams or uses apart"
+        ),
+    ] = "default"
+    ship: Annotated[
+        Literal["all", "slow", "errors", "sampled", "totals"],
+        Meta(description="Which calls become documents; totals are exact and shipped always"),
+    ] = "all"
+    slow_ms: Annotated[
+        float, Positive, Meta(description="With ship: slow, calls that took at least so many milliseconds")
+    ] = 10.0
+    sample_one_in: Annotated[int, Positive, Meta(description="With ship: sampled, one call in so many")] = 100
+    index_per: Annotated[
+        Literal["day", "hour"], Meta(description="One index of events a UTC day, or an hour for heavy use")
+    ] = "day"
+    retention_days: Annotated[int, Positive, Meta(description="Days after which our indices are deleted")] = 7
+    when_behind: Annotated[
+        Literal["wait", "totals"],
+        Meta(description="If the cluster cannot keep up: wait (ship all, later) or ship only totals, and say so"),
+    ] = "wait"
+    behind_s: Annotated[
+        float, Positive, Meta(description="With when_behind: totals, the lag in seconds at which that begins")
+    ] = 300.0
+    hash_paths: HashPaths = field(default_factory=HashPaths)
+
+
+class Settings(Section):
+    """All of config.yml."""
+
+    traces: Traces = field(default_factory=Traces)
+    labels: Annotated[dict[str, str], Meta(description="Put on every document, as labels.NAME")] = field(
+        default_factory=dict
+    )
+    sampler: Sampler = field(default_factory=Sampler)
+    elastic: Elastic = field(default_factory=Elastic)
