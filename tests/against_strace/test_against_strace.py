@@ -286,10 +286,10 @@ REQUESTS: dict[str, tuple[str, str, Callable[[Counter[str]], bool]]] = {
         "m[0:1] = b'x'",
         lambda c: c["read"] == c["write"] == 0 and c["kernel read"] == 1,
     ),
-    # The kernel reads ahead without waiting: the call returns before its request is answered.
+    # The call returns before its request is answered; mapped first, since mmap drops what is cached (fuse_file_mmap).
     "reading ahead is the kernel's": (
-        "f = os.open('f', os.O_CREAT | os.O_RDWR); os.write(f, b'x' * 9000)",
-        "os.posix_fadvise(f, 0, 9000, os.POSIX_FADV_WILLNEED); until_resident(f)",
+        "f = os.open('f', os.O_CREAT | os.O_RDWR); os.write(f, b'x' * 9000); page = mapped(f)",
+        "os.posix_fadvise(f, 0, 9000, os.POSIX_FADV_WILLNEED); wait_until_resident(page)",
         lambda c: c["read"] == 0 and c["kernel read"] >= 1,
     ),
     "msync writes by the kernel and is an fdatasync": (
@@ -300,15 +300,18 @@ REQUESTS: dict[str, tuple[str, str, Callable[[Counter[str]], bool]]] = {
 }
 PROGRAM = """
 import ctypes, mmap, os, time
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
 def tried(function, *arguments):
     try: function(*arguments)
     except OSError: pass
-def until_resident(descriptor):
-    libc = ctypes.CDLL(None, use_errno=True)
-    libc.mmap.restype = ctypes.c_void_p
-    page = ctypes.c_void_p(libc.mmap(None, ctypes.c_size_t(4096), mmap.PROT_READ, mmap.MAP_SHARED, descriptor, ctypes.c_long(0)))
+def mapped(descriptor):
+    arguments = mmap.PROT_READ, mmap.MAP_SHARED, descriptor, ctypes.c_long(0)
+    return ctypes.c_void_p(libc.mmap(None, ctypes.c_size_t(4096), *arguments))
+def wait_until_resident(page):
     resident, deadline = (ctypes.c_ubyte * 1)(), time.monotonic() + 30
-    while not resident[0] & 1 and time.monotonic() < deadline:
+    while not resident[0] & 1:
+        if time.monotonic() > deadline: raise TimeoutError('nothing was read ahead')
         if libc.mincore(page, ctypes.c_size_t(4096), resident): raise OSError(ctypes.get_errno(), 'mincore')
 {prepare}
 os.path.exists('before')
