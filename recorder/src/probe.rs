@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use glassfs_recorder::collect::{Awake, cpus_halt_at_once};
 use serde_json::{Value, json};
 
 use crate::error::Error;
@@ -40,6 +41,7 @@ pub fn probe(cost: bool) -> Result<String, Error> {
         "file_handles": file_handles().is_ok(),
         "notify_prune": version >= PRUNE_KERNEL,
         "fuse_io_uring": module_switch("/sys/module/fuse/parameters/enable_uring"),
+        "idle_cpus": {"halt_at_once": cpus_halt_at_once(), "kept_awake": Awake::works_here()},
         "btf": Path::new("/sys/kernel/btf/vmlinux").exists(),
     });
     facts["way"] = json!(way(&facts));

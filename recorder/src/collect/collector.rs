@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::awake::Awake;
 use super::names::{Names, Paths};
 use super::queue::Queue;
 use super::record::{Item, Record, present};
@@ -88,13 +89,14 @@ struct Collecting {
     names: Vec<Names>,
     tasks: Tasks,
     clock: Clock,
+    awake: Awake,
 }
 
 impl Collecting {
     fn new(queue: Arc<Queue>, trace: Trace, processes: Arc<Processes>, mount_points: &[PathBuf]) -> Collecting {
         let clock = trace.clock();
         let names = mount_points.iter().map(|mount_point| Names::new(mount_point)).collect();
-        Collecting { queue, trace, processes, names, tasks: Tasks::new(clock), clock }
+        Collecting { queue, trace, processes, names, tasks: Tasks::new(clock), clock, awake: Awake::here() }
     }
 
     fn run(mut self, commands: &Receiver<Command>) -> bool {
@@ -110,6 +112,7 @@ impl Collecting {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.trace.tick();
+            self.awake.look(taken);
             pause = if taken > 0 { BUSY_PAUSE } else { IDLE_PAUSE };
         }
     }
