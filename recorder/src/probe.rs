@@ -35,6 +35,7 @@ pub fn probe(cost: bool) -> Result<String, Error> {
             "sys_admin": sys::has_capability(sys::CAP_SYS_ADMIN),
             "dac_read_search": sys::has_capability(sys::CAP_DAC_READ_SEARCH),
             "bpf": sys::has_capability(sys::CAP_BPF),
+            "sys_admin_by_setuid": sys::may_regain(sys::CAP_SYS_ADMIN),
             "perfmon": sys::has_capability(sys::CAP_PERFMON),
         },
         "descriptors": {"soft": soft, "hard": hard},
@@ -57,8 +58,9 @@ fn outcome(result: io::Result<()>) -> Value {
 
 fn fuse_device() -> Value {
     let path = Path::new(fuse::DEVICE);
-    let mode = fs::metadata(path).ok().map(|data| format!("{:04o}", data.permissions().mode() & 0o7777));
-    let mut facts = outcome(sys::open_at(None, path, libc::O_RDWR).map(drop));
+    let data = fs::metadata(path).ok().filter(fuse::is_device);
+    let mode = data.map(|data| format!("{:04o}", data.permissions().mode() & 0o7777));
+    let mut facts = outcome(fuse::device().map(drop));
     facts["path"] = json!(path);
     facts["present"] = json!(mode.is_some());
     facts["mode"] = json!(mode);
@@ -85,6 +87,8 @@ fn way(facts: &Value) -> &'static str {
     match () {
         _ if !works("fuse_device") => "none",
         _ if fuse::may_mount() => "private mount namespace",
+        // Then fusermount3 gets no further either.
+        _ if !sys::may_regain(sys::CAP_SYS_ADMIN) => "none",
         _ if facts["fusermount3"]["setuid_root"] != true => "none",
         _ if works("user_namespaces") => "user namespace",
         _ => "in place",

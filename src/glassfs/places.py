@@ -23,6 +23,9 @@ NEAR_NAMES = 5
 # Fewer letters of an id would be a guess.
 ID_PREFIX_MIN = 4
 
+# Where a folder of ours holds traces of a user whose home directory is itself traced.
+VAR_TMP = Path("/var/tmp")
+
 _NUMBERED = re.compile(r"@(\d+)")
 _BEING_REMOVED = ".removing-"
 
@@ -60,7 +63,7 @@ def state_directories() -> list[Path]:
     """The usual place first; the other is used where the home directory itself is traced."""
     state = os.environ.get("XDG_STATE_HOME", "")
     home = Path(state) if os.path.isabs(state) else Path.home() / ".local/state"
-    return [home / "glassfs/traces", Path(f"/var/tmp/glassfs-{os.geteuid()}/traces")]
+    return [home / "glassfs/traces", VAR_TMP / f"glassfs-{os.geteuid()}/traces"]
 
 
 def entries() -> list[Entry]:

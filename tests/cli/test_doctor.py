@@ -12,6 +12,7 @@ from glassfs.cli import checks
 WORKS = {
     "kernel": {"release": "6.18.0", "new_enough": True},
     "uid": 1000,
+    "capabilities": {"sys_admin_by_setuid": True},
     "fuse_device": {"path": "/dev/fuse", "present": True, "works": True, "error": None, "mode": "0666"},
     "fusermount3": {"path": "/usr/bin/fusermount3", "setuid_root": True},
     "descriptors": {"soft": 1024, "hard": 65536},
@@ -58,6 +59,8 @@ def test_a_missing_recorder_fails_with_its_fix(glassfs):
         ({"fusermount3": {"path": None, "setuid_root": None}, "uid": 0}, "fusermount3", "warn", "apt install fuse3"),
         ({"way": "in place"}, "view", "warn", "apparmor"),
         ({"way": "none", "uid": 0}, "view", "fail", "SYS_ADMIN"),
+        ({"way": "none", "capabilities": {"sys_admin_by_setuid": False}}, "view", "fail", "SYS_ADMIN"),
+        ({"way": "none"}, "view", "fail", "apt install fuse3"),
         ({"descriptors": {"soft": 256, "hard": 256}}, "descriptors", "warn", "ulimit"),
         ({"idle_cpus": {"halt_at_once": True, "kept_awake": True}}, "idle-cpus", "pass", ""),
         ({"idle_cpus": {"halt_at_once": True, "kept_awake": False}}, "idle-cpus", "warn", "guest_halt_poll_ns"),

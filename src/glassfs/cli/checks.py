@@ -97,7 +97,7 @@ def fuse_device(facts: Facts) -> Check:
         return Check("fuse-device", "pass", f"{device['path']} can be opened")
     if not device["present"]:
         fix = "as root: modprobe fuse; in a container: --device /dev/fuse"
-        return Check("fuse-device", "fail", f"{device['path']} is not there", fix)
+        return Check("fuse-device", "fail", f"there is no FUSE device at {device['path']}", fix)
     what = f"{device['path']} cannot be opened: {device['error']} (mode {device['mode']})"
     return Check(
         "fuse-device", "fail", what, "as root: chmod 0666 /dev/fuse, the distributions' default; or run as root"
@@ -110,8 +110,8 @@ def view(facts: Facts) -> Check:
     if not facts["fuse_device"]["works"]:
         return Check("view", "warn", "could not be found out without /dev/fuse")
     if how == "none":
-        if facts["uid"] == 0:
-            return Check("view", "fail", "this root may not mount", "in a container: --cap-add SYS_ADMIN")
+        if facts["uid"] == 0 or not facts["capabilities"]["sys_admin_by_setuid"]:
+            return Check("view", "fail", "nobody may mount here, nor root", "in a container: --cap-add SYS_ADMIN")
         return Check(
             "view", "fail", "an ordinary user may not mount here", "as root: apt install fuse3; or run as root"
         )
