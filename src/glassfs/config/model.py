@@ -4,18 +4,32 @@ from this. Knows no file: `load` fills it.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct, field
 
 Positive = Meta(gt=0)
 
+# Seconds, a day. A longer wait is a mistyped one, and some clocks refuse it.
+Period = Meta(gt=0, le=86_400)
+
+# By dotted name. Never shown, never taken from a flag.
+SECRETS = frozenset({"elastic.api_key", "elastic.password"})
+_HIDDEN = frozenset(name.rpartition(".")[2] for name in SECRETS)
+
 
 class Section(Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """A part of config.yml: unknown settings are errors."""
 
+    def __rich_repr__(self) -> list[tuple[str, Any]]:
+        pairs = [(name, getattr(self, name)) for name in self.__struct_fields__]
+        return [(name, "***" if name in _HIDDEN and value is not None else value) for name, value in pairs]
 
-class Traces(Section):
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"
+
+
+class Traces(Section, frozen=True):
     """Which traces are followed."""
 
     follow: Annotated[
@@ -24,11 +38,11 @@ class Traces(Section):
     ] = "all"
 
 
-class Sampler(Section):
+class Sampler(Section, frozen=True):
     """The machine's own figures, in Metricbeat's shape."""
 
     enabled: Annotated[bool, Meta(description="Record the machine's resources beside the traces")] = True
-    period_s: Annotated[float, Positive, Meta(description="Seconds from one sample to the next")] = 5.0
+    period_s: Annotated[float, Period, Meta(description="Seconds from one sample to the next")] = 5.0
     top_processes: Annotated[
         int,
         Meta(
@@ -37,14 +51,14 @@ class Sampler(Section):
     ] = 10
 
 
-class HashPaths(Section):
+class HashPaths(Section, frozen=True):
     """Replaces each component of a path by a keyed hash before it is shipped."""
 
     enabled: Annotated[bool, Meta(description="Ship hashes instead of names")] = False
     key_file: Annotated[str | None, Meta(description="File with the key; the same key gives the same hashes")] = None
 
 
-class Elastic(Section):
+class Elastic(Section, frozen=True):
     """Elasticsearch or OpenSearch."""
 
     enabled: Annotated[bool, Meta(description="Ship what is recorded")] = False
@@ -65,7 +79,9 @@ class Elastic(Section):
     namespace: Annotated[
         str,
         Meta(
-            pattern=r"^[a-z0-9][a-z0-9_.]{0,99}$", description="Part of every index's name: keeps teams or uses apart"
+            pattern=r"^[a-z0-9][a-z0-9_.]{0,99}$",
+            description="Part of every index's name: keeps teams or uses apart",
+            extra={"allowed": "small letters, digits, _ and . (a letter or digit first, 100 at most)"},
         ),
     ] = "default"
     ship: Annotated[
@@ -85,12 +101,12 @@ class Elastic(Section):
         Meta(description="If the cluster cannot keep up: wait (ship all, later) or ship only totals, and say so"),
     ] = "wait"
     behind_s: Annotated[
-        float, Positive, Meta(description="With when_behind: totals, the lag in seconds at which that begins")
+        float, Period, Meta(description="With when_behind: totals, the lag in seconds at which that begins")
     ] = 300.0
     hash_paths: HashPaths = field(default_factory=HashPaths)
 
 
-class Settings(Section):
+class Settings(Section, frozen=True):
     """All of config.yml."""
 
     traces: Traces = field(default_factory=Traces)
