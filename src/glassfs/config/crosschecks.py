@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from glassfs.config.load import Given, Origin
 
 # A dot would make an object of the label, anything else is no name that Kibana's query language takes.
-_LABEL = re.compile(r"[A-Za-z0-9_-]{1,100}")
+LABEL_MAX = 50
+_LABEL = re.compile(rf"[A-Za-z0-9_-]{{1,{LABEL_MAX}}}")
 
 # Of two ways to say the same secret the weightier origin counts.
 _SAME_SECRET = (("elastic.api_key", "elastic.api_key_file"), ("elastic.password", "elastic.password_file"))
@@ -38,59 +39,62 @@ def without_overruled(given: Mapping[str, Given]) -> dict[str, Given]:
     return left
 
 
-def problems(settings: Settings, spots: Mapping[str, Spot], *, unsure: bool) -> list[Problem]:
+def problems(settings: Settings, given: Mapping[str, Given], *, unsure: bool) -> list[Problem]:
     """`unsure`: something else is wrong already, so what looks missing may be there under a wrong name."""
-    found = [*_logins(settings.elastic, spots), *_hosts(settings.elastic, spots), *_labels(settings, spots)]
-    found += _files(settings.elastic, spots)
-    return found if unsure else [*found, *_missing(settings.elastic, spots)]
+    found = [*_logins(settings.elastic, given), *_hosts(settings.elastic, given), *_labels(settings, given)]
+    found += _files(settings.elastic, given)
+    return found if unsure else [*found, *_missing(settings.elastic, given)]
 
 
-def _logins(elastic: Elastic, spots: Mapping[str, Spot]) -> Iterator[Problem]:
+def _logins(elastic: Elastic, given: Mapping[str, Given]) -> Iterator[Problem]:
     for one, other in (("api_key", "api_key_file"), ("password", "password_file")):
         if getattr(elastic, one) is not None and getattr(elastic, other) is not None:
-            yield Problem(f"elastic.{one} and elastic.{other} are both given", _spot(spots, other), "Keep one.")
+            yield Problem(f"elastic.{one} and elastic.{other} are both given", _spot(given, other), "Keep one.")
     keys = [name for name in ("api_key", "api_key_file") if getattr(elastic, name) is not None]
     users = [name for name in ("user", "password", "password_file") if getattr(elastic, name) is not None]
     if keys and users:
-        first = spots.get(f"elastic.{keys[0]}")
+        first = _spot(given, keys[0])
         where = f" ({first.where})" if first else ""
         yield Problem(
             f"elastic.{users[0]} and elastic.{keys[0]}{where} are both given",
-            _spot(spots, users[0]),
+            _spot(given, users[0]),
             "Log in either with an API key or with user and password.",
         )
 
 
-def _missing(elastic: Elastic, spots: Mapping[str, Spot]) -> Iterator[Problem]:
+def _missing(elastic: Elastic, given: Mapping[str, Given]) -> Iterator[Problem]:
     password = elastic.password if elastic.password is not None else elastic.password_file
     if elastic.user is not None and password is None:
         hint = "Set elastic.password_file or $GLASSFS_ELASTIC_PASSWORD."
-        yield Problem("elastic.user has no password", _spot(spots, "user"), hint)
+        yield Problem("elastic.user has no password", _spot(given, "user"), hint)
     if elastic.user is None and password is not None:
         name = "password" if elastic.password is not None else "password_file"
-        yield Problem(f"elastic.{name} has no user", _spot(spots, name), "Set elastic.user.")
+        yield Problem(f"elastic.{name} has no user", _spot(given, name), "Set elastic.user.")
     if elastic.hash_paths.enabled and elastic.hash_paths.key_file is None:
         hint = f"{secrets.HASH_KEY_RECIPE} and set key_file."
-        yield Problem("elastic.hash_paths needs a key_file", _spot(spots, "hash_paths.enabled"), hint)
+        yield Problem("elastic.hash_paths needs a key_file", _spot(given, "hash_paths.enabled"), hint)
 
 
-def _spot(spots: Mapping[str, Spot], name: str) -> Spot | None:
-    return spots.get(f"elastic.{name}")
+def _spot(given: Mapping[str, Given], name: str, part: str | None = None) -> Spot | None:
+    one = given.get(f"elastic.{name}") or given.get(name)
+    if one is None:
+        return None
+    if part is None or part in one.parts:
+        return one.spot if part is None else one.parts[part]
+    # In a variable the parts stand on its one line.
+    at = one.spot.line.find(part)
+    return one.spot if at < 0 else Spot(one.spot.where, one.spot.line, None, at, len(part))
 
 
-def _hosts(elastic: Elastic, spots: Mapping[str, Spot]) -> Iterator[Problem]:
+def _hosts(elastic: Elastic, given: Mapping[str, Given]) -> Iterator[Problem]:
     for host in elastic.hosts:
         if found := _host(host, elastic.allow_insecure_http):
-            yield Problem(found[0], _on(_spot(spots, "hosts"), host), found[1])
-
-
-def _on(spot: Spot | None, word: str) -> Spot | None:
-    """The caret under the one of several hosts that is meant, where it stands on the line."""
-    at = spot.line.find(word) if spot else -1
-    return spot if spot is None or at < 0 else Spot(spot.where, spot.line, spot.number, at, len(word))
+            yield Problem(found[0], _spot(given, "hosts", host), found[1])
 
 
 def _host(host: str, insecure_http_allowed: bool) -> tuple[str, str] | None:
+    if "@" in host:
+        return "user or password inside an address", "Set elastic.user and elastic.password_file instead."
     if "://" not in host:
         return f"the host '{host}' has no scheme", f"Write https://{host} or, on this machine, http://{host}."
     try:
@@ -98,8 +102,6 @@ def _host(host: str, insecure_http_allowed: bool) -> tuple[str, str] | None:
         name, _port = parts.hostname, parts.port
     except ValueError:
         return "this host is no address", "Like https://search.example:9200."
-    if parts.username is not None or parts.password is not None:
-        return "a host with user or password in it", "Set elastic.user and elastic.password_file instead."
     if parts.scheme not in ("http", "https"):
         return f"the host's scheme is '{parts.scheme}'", "Only http and https are known."
     if not name or parts.query or parts.fragment or any(character.isspace() for character in host):
@@ -122,28 +124,27 @@ def is_loopback(name: str) -> bool:
         return False
 
 
-def _labels(settings: Settings, spots: Mapping[str, Spot]) -> Iterator[Problem]:
+def _labels(settings: Settings, given: Mapping[str, Given]) -> Iterator[Problem]:
     for name in settings.labels:
         if not _LABEL.fullmatch(name):
-            yield Problem(
-                f"'{name}' is no name for a label", spots.get("labels"), "Letters, digits, _ and -, at most 100."
-            )
+            what = f"'{name[:LABEL_MAX]}' is no name for a label"
+            yield Problem(what, _spot(given, "labels", name), f"Letters, digits, _ and -, at most {LABEL_MAX}.")
 
 
-def _files(elastic: Elastic, spots: Mapping[str, Spot]) -> Iterator[Problem]:
+def _files(elastic: Elastic, given: Mapping[str, Given]) -> Iterator[Problem]:
     for name in ("api_key_file", "password_file"):
         path = getattr(elastic, name)
         if path is not None and (why := secrets.problem_of(Path(path))):
-            yield Problem(f"elastic.{name}: {why}", _spot(spots, name))
+            yield Problem(f"elastic.{name}: {why}", _spot(given, name))
     if elastic.ca_file is not None and (why := _unreadable(Path(elastic.ca_file))):
-        yield Problem(f"elastic.ca_file: {why}", _spot(spots, "ca_file"))
+        yield Problem(f"elastic.ca_file: {why}", _spot(given, "ca_file"))
     if elastic.hash_paths.key_file is not None:
         try:
             secrets.path_hash_key(elastic.hash_paths)
         except GlassfsError as problem:
             yield Problem(
                 f"elastic.hash_paths.key_file: {problem.what}: {problem.where}",
-                _spot(spots, "hash_paths.key_file"),
+                _spot(given, "hash_paths.key_file"),
                 problem.next_step,
             )
 

@@ -14,15 +14,20 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from glassfs.config.messages import ConfigError, Problem, Spot
+from glassfs.config.messages import ConfigError, Problem, Spot, meant, without_secret_blocks, without_secrets
+from glassfs.errors import BadUsage
 
 # A hand-written file is a few kB; this is no config.yml.
 MAX_BYTES = 1 << 20
+
+# References (*name) can make much of little.
+MAX_VALUES = 10_000
 
 _NULL = "tag:yaml.org,2002:null"
 _CONFLICT = re.compile(r"(<{7}|={7}|>{7}|\|{7})( |$)")
 
 # What ruamel says, in a person's words.
+COLON_HINT = "A setting is written as name: value, with a space after the colon."
 _IN_ONE_COLUMN = "Settings of one section stand in one column."
 _QUOTES = "Put the text in quotes."
 _PLAIN_WORDS = (
@@ -32,10 +37,10 @@ _PLAIN_WORDS = (
         f"{_IN_ONE_COLUMN} A text with ': ' in it needs quotes.",
     ),
     ("cannot start any token", "this character cannot begin a value", _QUOTES),
-    ("stream end", "a bracket is not closed", None),
+    ("expected ',' or", "a bracket is not closed, or a ',' is missing", None),
     ("unexpected end of stream", "a quote is not closed", None),
     ("expected <block end>", "the indentation does not fit, or a ':' is missing", _IN_ONE_COLUMN),
-    ("could not find expected ':'", "a ':' is missing", "A setting is written as name: value."),
+    ("could not find expected ':'", "a ':' is missing", COLON_HINT),
     ("another document", "a second document begins here", "Remove the line ---."),
     ("undefined alias", "'*' begins a reference to nothing", _QUOTES),
     ("unknown escape", "no escape of YAML", "In single quotes a backslash is a backslash."),
@@ -50,6 +55,13 @@ class Value:
     spot: Spot
     scalar: Any = None
     text: str | None = None
+
+    @property
+    def parts(self) -> dict[str, Spot]:
+        """Where each name of a map, or each scalar of a list, stands."""
+        if isinstance(self.content, dict):
+            return {name: spot for name, (spot, _value) in self.content.items()}
+        return {value.text: value.spot for value in self.content or () if value.text is not None}
 
     @property
     def is_null(self) -> bool:
@@ -73,7 +85,11 @@ class Document:
 def scalar(text: str) -> Any:
     """What YAML makes of a single word: 5, 1.5, true, or the text."""
     yaml = _yaml()
-    return yaml.constructor.construct_object(ScalarNode(yaml.resolver.resolve(ScalarNode, text, (True, False)), text))
+    try:
+        tag = yaml.resolver.resolve(ScalarNode, text, (True, False))
+        return yaml.constructor.construct_object(ScalarNode(tag, text))
+    except (YAMLError, ValueError):
+        return text
 
 
 def read(path: Path) -> Document:
@@ -86,9 +102,10 @@ def _text(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as problem:
-        raise _unusable(path, f"cannot be read ({problem.strerror})") from problem
+        what = f"cannot read the settings ({problem.strerror})"
+        raise BadUsage(what, where=str(path), next_step=_near_file(path)) from problem
     if len(data) > MAX_BYTES:
-        raise _unusable(path, f"is larger than {MAX_BYTES >> 20} MB: this is no configuration")
+        raise BadUsage(f"this is no config.yml (more than {MAX_BYTES >> 20} MB)", where=str(path))
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as problem:
@@ -96,12 +113,16 @@ def _text(path: Path) -> str:
         number, column = good.count("\n") + 1, len(good) - good.rfind("\n") - 1
         line = data.split(b"\n")[number - 1].decode("utf-8", errors="replace").removeprefix("\ufeff")
         what = f"the byte 0x{data[problem.start]:02x} is not UTF-8"
-        spot = Spot(f"{path}:{number}:{column + 1}", line, number, column)
+        spot = Spot(f"{path}:{number}:{column + 1}", without_secrets(line), number, column)
         raise ConfigError([Problem(what, spot, "Save the file as UTF-8.")], source=str(path)) from problem
 
 
-def _unusable(path: Path, why: str) -> ConfigError:
-    return ConfigError([Problem(f"{path} {why}", None)], source="the settings")
+def _near_file(path: Path) -> str | None:
+    try:
+        near = meant(path.name, (one.name for one in path.parent.iterdir() if one.is_file()), cutoff=0.8)
+    except OSError:
+        return None
+    return f"Did you mean {path.parent / near}?" if near and near != path.name else None
 
 
 def parse(text: str, name: str) -> Document:
@@ -117,6 +138,8 @@ class _Reading:
         self._name = name
         # As YAML breaks lines; str.splitlines() knows more ends of line.
         self._lines = re.split(r"\r\n|[\r\n]", text)
+        self._shown = without_secret_blocks(self._lines)
+        self._values = 0
         self.problems: list[Problem] = []
         self._look_at_lines()
 
@@ -136,7 +159,7 @@ class _Reading:
         while line > 0 and (line >= len(self._lines) or not self._lines[line].strip()):
             line -= 1
             column = len(self._lines[line].rstrip()) if line < len(self._lines) else 0
-        return Spot(f"{self._name}:{line + 1}:{column + 1}", self._lines[line], line + 1, column, length)
+        return Spot(f"{self._name}:{line + 1}:{column + 1}", self._shown[line], line + 1, column, length)
 
     def root(self) -> Value:
         yaml = _yaml()
@@ -153,12 +176,23 @@ class _Reading:
     def _syntax(self, problem: MarkedYAMLError) -> Problem:
         said = problem.problem or str(problem)
         mark = problem.problem_mark or problem.context_mark
+        if "mapping values" in said and (line := self._line_without_colon(mark.line)) is not None:
+            text = self._lines[line].rstrip()
+            what = "a space is missing after the ':'" if ":" in text else "a ':' is missing"
+            column = text.index(":") + 1 if ":" in text else len(text) - len(text.lstrip())
+            return Problem(what, self._spot(line, column, len(text) - column), COLON_HINT)
         for part, what, hint in _PLAIN_WORDS:
             if part in said:
                 # What was not closed is found at its beginning, not at the end of the file.
                 mark = problem.context_mark if "not closed" in what and problem.context_mark else mark
                 return Problem(what, self._at(mark), hint)
         return Problem(f"not YAML ({said})", self._at(mark))
+
+    def _line_without_colon(self, line: int) -> int | None:
+        """The line before, if it should be a setting: YAML only stumbles over the next one."""
+        before = [at for at in range(line) if self._lines[at].strip() and not self._lines[at].lstrip().startswith("#")]
+        text = self._lines[before[-1]] if before else ""
+        return before[-1] if before and not re.search(r":( |$)|^\s*- ", text) else None
 
     def _at(self, mark: Any) -> Spot:
         return self._spot(mark.line, mark.column) if mark else self._spot(0, 0)
@@ -171,6 +205,9 @@ class _Reading:
 
     def _value(self, node: Node, yaml: YAML) -> Value:
         spot = self._spot(node.start_mark.line, node.start_mark.column, _length(node))
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise ConfigError([Problem(f"more than {MAX_VALUES} values", spot)], source=self._name)
         if isinstance(node, MappingNode):
             return Value(self._map(node, yaml), spot)
         if isinstance(node, SequenceNode):

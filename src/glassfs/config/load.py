@@ -6,20 +6,25 @@ Knows no trace and no server. All that is wrong is said at once, as ConfigError.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from glassfs.config import crosschecks, document
-from glassfs.config.messages import ConfigError, Problem, Spot, meant
+from glassfs.config.messages import ConfigError, Problem, Spot, meant, without_secrets
 from glassfs.config.model import Settings
 from glassfs.config.settings import VARIABLE_PREFIX, Setting, all_settings, built, sections
 
+# Words of YAML 1.1 that 1.2 takes for texts.
+YES, NO = ("yes", "on", "y"), ("no", "off", "n")
+
+# Letters of a wrong value that are repeated; the line is shown too.
+WORD_SHOWN = 60
+
 SYSTEM_FILE = Path("/etc/glassfs/config.yml")
-NEXT_STEP = "glassfs config show --origin lists every setting; docs/reference/config.md explains them."
 
 
 @dataclass(frozen=True)
@@ -35,11 +40,13 @@ class Origin:
 
 @dataclass(frozen=True)
 class Given:
-    """One setting that somebody gave: its value as the model wants it, and the place to point at."""
+    """One setting that somebody gave: its value as the model wants it, and the place to point at. `parts`: the places
+    of a list's texts and a map's names."""
 
     value: Any
     origin: Origin
     spot: Spot
+    parts: Mapping[str, Spot] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -78,9 +85,10 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, str 
     given = crosschecks.without_overruled(given)
     values = {name: one.value for name, one in given.items()}
     settings: Settings = built(values)
-    problems += crosschecks.problems(settings, {name: one.spot for name, one in given.items()}, unsure=bool(problems))
+    problems += crosschecks.problems(settings, given, unsure=bool(problems))
     if problems:
-        raise ConfigError(problems, source=_source(path, problems), next_step=NEXT_STEP)
+        problems.sort(key=lambda problem: (problem.spot and problem.spot.number) or document.MAX_BYTES)
+        raise ConfigError(problems, source=_source(path, problems))
     origins = {name: given[name].origin if name in given else Origin("default") for name in all_settings()}
     return Loaded(settings, origins, path, tuple(crosschecks.warnings(settings, path, origins)))
 
@@ -106,57 +114,80 @@ def _take_section(layer: _Layer, value: document.Value, section: str, path: Path
         # A section whose settings are all commented out.
         return
     if not isinstance(value.content, dict):
-        called = f"{section} is a section" if section else "this is no list of sections"
-        example = f"{section}:\n" if section else "elastic:\n"
-        layer.problems.append(Problem(f"{called}: settings must stand below it", value.spot, _like(example, section)))
+        layer.problems.append(_no_section(value, section))
         return
     for name, (spot, inner) in value.content.items():
         full = f"{section}.{name}".lstrip(".")
         if full in sections():
             _take_section(layer, inner, full, path)
         elif setting := all_settings().get(full):
-            origin = Origin("file", f"{path}:{spot.number}")
-            empty = "Write a value, or put # before the line." if inner.is_null else None
-            plain = inner.plain(as_text=setting.is_text)
-            _take(layer, setting, plain, origin, spot if inner.is_null else inner.spot, empty, base=path.parent)
+            _take_value(layer, setting, spot, inner, path)
         else:
-            layer.problems.append(Problem(_unknown(name, section), spot))
+            layer.problems.append(_unknown(name, section, spot))
 
 
-def _like(example: str, section: str) -> str:
-    inside = [name for name in all_settings() if name.startswith(f"{section or 'elastic'}.")]
-    return f"Like this: {example.strip()} and in the next line, indented, {inside[0].rpartition('.')[2]}: ..."
+def _take_value(layer: _Layer, setting: Setting, name: Spot, value: document.Value, path: Path) -> None:
+    hint = "Write a value, or put # before the line." if value.is_null else None
+    given = Given(
+        value.plain(as_text=setting.is_text),
+        Origin("file", f"{path}:{name.number}"),
+        name if value.is_null else value.spot,
+        value.parts,
+    )
+    _take(layer, setting, given, hint, base=path.parent)
 
 
-def _unknown(name: str, section: str) -> str:
+def _no_section(value: document.Value, section: str) -> Problem:
+    if value.text is not None:
+        # `elastic:` and below it `enabled true` or `enabled:true`.
+        what = f"settings must stand here{f', below {section}' if section else ''}"
+        return Problem(what, value.spot, document.COLON_HINT)
+    return Problem(f"{section or 'this'} must be a section, not a list", value.spot, "Remove the '- ' or the brackets.")
+
+
+def _unknown(name: str, section: str, spot: Spot) -> Problem:
+    """The same name in another section is more likely meant than a similar one here."""
     inside = f"{section}." if section else ""
-    names = [*sections(), *all_settings()]
-    here = [full.removeprefix(inside) for full in names if full.startswith(inside)]
-    what = f"{section} has no setting '{name}'" if section else f"there is no section or setting '{name}'"
-    near = meant(name, [one for one in here if one and "." not in one])
+    those = [full.removeprefix(inside) for full in all_settings() if full.startswith(inside)]
+    here = list(dict.fromkeys(one.partition(".")[0] for one in those))
+    elsewhere = {full.rpartition(".")[2]: full for full in [*all_settings(), *filter(None, sections())]}
+    near = elsewhere.get(name) or meant(name, here) or elsewhere.get(meant(name, elsewhere, cutoff=0.8) or "")
+    what = f"{section} has no setting '{name}'" if section else f"there is no section '{name}'"
     if near:
-        return what + near
-    elsewhere = {full.rpartition(".")[2]: full for full in names if full and full != name}
-    moved = meant(name, elsewhere)
-    return what + (f", did you mean {elsewhere[moved.split(chr(39))[1]]}?" if moved else "")
+        return Problem(f"{what}, did you mean '{near}'?", spot)
+    return Problem(what, spot, f"There {'is' if len(here) == 1 else 'are'}: {', '.join(here)}.")
+
+
+def _did_you_mean(word: str, known: Iterable[str]) -> str:
+    near = meant(word, known)
+    return f", did you mean '{near}'?" if near else ""
 
 
 def _from_environment(environ: Mapping[str, str]) -> _Layer:
     layer = _Layer()
     variables = {setting.variable: setting for setting in all_settings().values()}
-    tops = tuple(f"{VARIABLE_PREFIX}{name.partition('.')[0].upper()}" for name in all_settings())
     for variable, text in sorted(environ.items()):
         # Empty is not set: compose files pass on variables that nobody has filled.
-        if not text or not variable.startswith(VARIABLE_PREFIX):
-            continue
-        if setting := variables.get(variable):
-            line = f"{variable}={text}"
-            spot = Spot(f"${variable}", line, None, len(variable) + 1, len(text))
-            _take(layer, setting, _typed(setting, text), Origin("environment", f"${variable}"), spot)
-        elif any(variable == top or variable.startswith(f"{top}_") for top in tops):
-            spot = Spot(f"${variable}", f"{variable}={text}", None, 0, len(variable))
-            layer.problems.append(Problem("no setting has this variable" + meant(variable, variables), spot))
+        if setting := variables.get(variable) if text else None:
+            spot = _spot(f"${variable}", f"{variable}={text}", len(variable) + 1, len(text))
+            _take(layer, setting, Given(_typed(setting, text), Origin("environment", f"${variable}"), spot))
+        elif text and (top := _top(variable)):
+            near = meant(
+                variable.removeprefix(top), [one.removeprefix(top) for one in variables if one.startswith(top)]
+            )
+            what = "there is no such setting" + (f", did you mean '{top}{near}'?" if near else "")
+            layer.problems.append(Problem(what, _spot(f"${variable}", f"{variable}={text}", 0, len(variable))))
     return layer
+
+
+def _top(variable: str) -> str | None:
+    """ "GLASSFS_ELASTIC_" of a variable that can only be meant for us: others begin with GLASSFS_ too."""
+    tops = {f"{VARIABLE_PREFIX}{name.partition('.')[0].upper()}_" for name in sections() if name}
+    return next((top for top in tops if variable.startswith(top)), None)
+
+
+def _spot(where: str, line: str, column: int, length: int) -> Spot:
+    return Spot(where, without_secrets(line), None, column, length)
 
 
 def _from_flags(flags: Mapping[str, str | list[str]]) -> _Layer:
@@ -166,15 +197,15 @@ def _from_flags(flags: Mapping[str, str | list[str]]) -> _Layer:
         text = value if isinstance(value, str) else " ".join(value)
         line = f"--set {name}={text}"
         if setting is None:
-            spot = Spot("--set", line, None, len("--set "), len(name))
-            layer.problems.append(Problem(f"there is no setting '{name}'" + meant(name, all_settings()), spot))
+            spot = _spot("--set", line, len("--set "), len(name))
+            layer.problems.append(Problem(f"there is no setting '{name}'" + _did_you_mean(name, all_settings()), spot))
         elif setting.is_secret:
-            hint = f"Use {name}_file or ${setting.variable}: all users of this machine can read a command line."
-            layer.problems.append(Problem(f"{name} is a secret and no flag", None, hint))
+            hint = f"Set {name}_file or ${setting.variable}: every user of this machine can read a command line."
+            layer.problems.append(Problem(f"--set: {name} is a secret and not taken from a flag", None, hint))
         else:
-            spot = Spot("--set", line, None, len(f"--set {name}="), len(text))
+            spot = _spot("--set", line, len(f"--set {name}="), len(text))
             given = _typed(setting, value) if isinstance(value, str) else value
-            _take(layer, setting, given, Origin("flag", "command line"), spot)
+            _take(layer, setting, Given(given, Origin("flag", "command line"), spot))
     return layer
 
 
@@ -188,37 +219,36 @@ def _typed(setting: Setting, text: str) -> Any:
     return text if setting.is_text else document.scalar(text.strip())
 
 
-def _take(
-    layer: _Layer,
-    setting: Setting,
-    value: Any,
-    origin: Origin,
-    spot: Spot,
-    hint: str | None = None,
-    *,
-    base: Path | None = None,
-) -> None:
+def _take(layer: _Layer, setting: Setting, given: Given, hint: str | None = None, *, base: Path | None = None) -> None:
     try:
-        good = msgspec.convert(value, setting.type)
+        good = msgspec.convert(given.value, setting.type)
         # msgspec lets infinity pass: no wait can be that long.
         if isinstance(good, float) and abs(good) == float("inf"):
             raise msgspec.ValidationError
     except msgspec.ValidationError:
-        layer.problems.append(Problem(f"{setting.name} must be {setting.allowed}{_not(setting, value)}", spot, hint))
+        what = f"{setting.name} must be {setting.allowed}{_not(setting, given.value)}"
+        layer.problems.append(Problem(what, given.spot, hint))
     else:
-        layer.given[setting.name] = Given(_resolved(setting, good, base or Path.cwd()), origin, spot)
+        layer.given[setting.name] = replace(given, value=_resolved(setting, good, base or Path.cwd()))
 
 
 def _not(setting: Setting, value: Any) -> str:
     if setting.is_secret or value is None:
         return ""
-    shown = {bool: str(value).lower(), dict: "a section", list: "a list"}.get(type(value), f"'{value}'")
-    near = meant(str(value), setting.choices)
-    if setting.is_list and isinstance(value, str) and not near:
-        near = f"; write [{value}]" if len(value) < 60 else ""
-    elif setting.members[0] is bool and str(value).lower() in ("yes", "on", "no", "off"):
-        near = f"; write {'true' if str(value).lower() in ('yes', 'on') else 'false'}"
-    return f", not {shown}{near}"
+    if value in ([], {}):
+        return ", not an empty one"
+    if isinstance(value, dict | list):
+        kind = "list" if isinstance(value, list) else "section"
+        return f", not a {kind}" if kind == "section" or not setting.is_list else ""
+    word = str(value).lower() if isinstance(value, bool) else str(value)
+    return f", not '{word[:WORD_SHOWN]}'{_instead(setting, word)}"
+
+
+def _instead(setting: Setting, word: str) -> str:
+    if setting.members[0] is bool and word.lower() in YES + NO:
+        return f"; write {'true' if word.lower() in YES else 'false'}"
+    near = _did_you_mean(word, setting.choices)
+    return f"; write [{word}]" if setting.is_list and not near and len(word) < WORD_SHOWN else near
 
 
 def _resolved(setting: Setting, value: Any, base: Path) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -16,17 +17,22 @@ from glassfs.errors import BadUsage
 PROBLEMS_SHOWN = 20
 
 # Columns of a line that is shown; of a longer one the part around the caret.
-LINE_SHOWN = 88
+LINE_SHOWN = 84
+
+# Columns of a hint, which may list names.
+HINT_WIDTH = 94
 
 HIDDEN = "***"
 
-# Names of settings, right or mistyped, whose value is nobody's business, and user:password in an address.
+# Names of settings, right or mistyped, whose value is nobody's business.
 _SECRET_NAME = re.compile(
     r"""(?ix) \b (?![\w-]*_file\b)
         [\w-]* (?: pass | pwd | secret | token | (?:api|access|private)[_-]?key ) [\w-]*
-        ["']? \s* [:=] \s* (?=\S)"""
+        ["']? \s* [:=] (?P<value> \s* (?=\S) )?"""
 )
-_IN_ADDRESS = re.compile(r"(?<=://)[^/\s@\"',]*:[^\s@\"',]*(?=@)")
+
+# user:password@ in an address, with or without a scheme before it.
+_LOGIN = re.compile(r"""(?: (?<=://) [^\s\["',]*: | (?<![^\s\["',=]) [^\s\["',/:=]+: (?!//) ) \S* @""", re.VERBOSE)
 
 
 @dataclass(frozen=True)
@@ -51,60 +57,63 @@ class Problem:
         said = [f"{spot.where}: {self.what}" if spot else self.what]
         if spot and spot.line.strip():
             said += _picture(spot)
-        return said + ([f"  {self.hint}"] if self.hint else [])
+        said += [f"  {line}" for line in textwrap.wrap(self.hint or "", HINT_WIDTH, break_long_words=False)]
+        return [without_logins(line) for line in said]
 
 
 class ConfigError(BadUsage):
     """All that is wrong with the settings, at once."""
 
-    def __init__(self, problems: Sequence[Problem], *, source: str, next_step: str | None = None) -> None:
+    def __init__(self, problems: Sequence[Problem], *, source: str) -> None:
         many = "1 error" if len(problems) == 1 else f"{len(problems)} errors"
-        super().__init__(f"{many} in {source}", next_step=next_step)
+        super().__init__(f"{many} in {source}")
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
         shown = self.problems[:PROBLEMS_SHOWN]
-        blocks = ["\n".join(f"  {line}" for line in problem.lines()) for problem in shown]
         rest = len(self.problems) - len(shown)
-        blocks += [f"  ... and {rest} more"] if rest else []
-        return "\n".join([self.what, *blocks, *([f"  {self.next_step}"] if self.next_step else [])])
+        lines = [line for problem in shown for line in problem.lines()] + ([f"... and {rest} more"] if rest else [])
+        return "\n  ".join([self.what, *lines])
 
 
-def meant(word: str, known: Iterable[str]) -> str:
-    """ ", did you mean 'hosts'?", or nothing where nothing is near."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f", did you mean '{near[0]}'?" if near else ""
+def meant(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """What was probably meant by a word that is not known."""
+    return next(iter(difflib.get_close_matches(word, list(known), n=1, cutoff=cutoff)), None)
+
+
+def without_logins(text: str) -> str:
+    return _LOGIN.sub(f"{HIDDEN}@", text)
 
 
 def without_secrets(line: str) -> str:
-    """The line up to a secret: what follows one on its line may belong to it."""
+    """The line up to a secret: what follows on its line may belong to it."""
     found = _SECRET_NAME.search(line)
-    kept = line[: found.end()] + HIDDEN if found else line
-    return _IN_ADDRESS.sub(HIDDEN, kept)
+    if found and found["value"] is not None:
+        line = line[: found.end()] + HIDDEN
+    return without_logins(line)
+
+
+def without_secret_blocks(lines: Sequence[str]) -> list[str]:
+    """The same for a whole text, where a secret may go on in the lines below its name."""
+    kept: list[str] = []
+    secret_indent: int | None = None
+    for line in lines:
+        indent = len(line) - len(line.lstrip())
+        if secret_indent is not None and line.strip() and indent <= secret_indent:
+            secret_indent = None
+        kept.append(HIDDEN if secret_indent is not None and line.strip() else without_secrets(line))
+        if secret_indent is None and _SECRET_NAME.search(line):
+            secret_indent = indent
+    return kept
 
 
 def _picture(spot: Spot) -> list[str]:
-    line = "".join(
-        character if character.isprintable() else "→" if character == "\t" else "?" for character in spot.line
-    )
-    hidden = without_secrets(line)
-    column, length = spot.column, max(1, spot.length)
-    if hidden != line:
-        column, length = _beside_hidden(line, hidden, column, length)
-    start = max(0, column - LINE_SHOWN // 2) if len(hidden) > LINE_SHOWN else 0
-    part = ("..." if start else "") + hidden[start : start + LINE_SHOWN]
-    column += (3 if start else 0) - start
-    part += "..." if start + LINE_SHOWN < len(hidden) else ""
-    number = str(spot.number) if spot.number is not None else ""
-    carets = "^" * min(length, max(1, len(part) - column))
-    return [f"  {number:>4} | {part}".rstrip(), f"  {'':>4} | {' ' * column}{carets}"]
-
-
-def _beside_hidden(line: str, hidden: str, column: int, length: int) -> tuple[int, int]:
-    """Where the caret goes when the line has been shortened: onto the asterisks, if it stood in what they hide."""
-    same = next(
-        (at for at, (a, b) in enumerate(zip(line, hidden, strict=False)) if a != b), min(len(line), len(hidden))
-    )
-    if column < same:
-        return column, min(length, same - column)
-    return same, len(HIDDEN)
+    line = "".join(one if one.isprintable() else "→" if one == "\t" else "?" for one in spot.line)
+    column = min(spot.column, max(0, len(line) - len(HIDDEN)) if HIDDEN in line else len(line))
+    start = max(0, column - LINE_SHOWN // 2) if len(line) > LINE_SHOWN else 0
+    dots = "..." if start else ""
+    part = dots + line[start : start + LINE_SHOWN] + ("..." if start + LINE_SHOWN < len(line) else "")
+    column += len(dots) - start
+    gutter = f"{spot.number} | " if spot.number is not None else ""
+    carets = "^" * max(1, min(spot.length, len(part) - column))
+    return [f"    {gutter}{part}".rstrip(), f"    {'| '.rjust(len(gutter)) if gutter else ''}{' ' * column}{carets}"]

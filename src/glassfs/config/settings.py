@@ -69,7 +69,7 @@ class Setting:
             words = f"{', '.join(self.choices[:-1])} or {self.choices[-1]}" if self.choices[1:] else self.choices[0]
             return f"{words}, or a list like [one, two]" if self.is_list else words
         if self.is_list:
-            return "a list like [one, two]" + (", not empty" if self._meta("min_length") else "")
+            return "a list like [one, two]"
         if self.is_map:
             return "names with a text each, like {team: storage}"
         return {bool: "true or false", int: "a whole number", float: "a number"}.get(
@@ -79,10 +79,8 @@ class Setting:
     @property
     def _limits(self) -> str:
         above, least, most = (self._meta(name) for name in ("gt", "ge", "le"))
-        words = [f"above {above}"] if above is not None else []
-        words += [f"from {least}"] if least is not None else []
-        words += [f"up to {most:g}"] if most is not None else []
-        return "".join(f" {word}" for word in words)
+        words = f" above {above}" if above is not None else f", {least} or more" if least is not None else ""
+        return words + (f", at most {most:g}" if most is not None else "")
 
     @property
     def _words(self) -> str | None:
