@@ -35,6 +35,11 @@ class Setting:
         return self.name in SECRETS
 
     @property
+    def example(self) -> str | None:
+        """Of a setting without a default, as it may stand in YAML."""
+        return self._meta("examples")[0] if self._meta("examples") else None
+
+    @property
     def is_path(self) -> bool:
         return self.name.endswith("_file")
 
@@ -73,7 +78,7 @@ class Setting:
         if self.is_map:
             return "names with a text each, like {team: storage}"
         return {bool: "true or false", int: "a whole number", float: "a number"}.get(
-            self.members[0], self._words or "a text"
+            self.members[0], self._words or ("a path" if self.is_path else "a text")
         ) + self._limits
 
     @property
