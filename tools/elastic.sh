@@ -85,6 +85,25 @@ fetch_elasticsearch() {
     unzip -q "$2/elasticsearch-$1.zip" -d "$2"
     mv "$2/elasticsearch-$1"/* "$2"
     rm -r "$2/elasticsearch-$1.zip" "$2/elasticsearch-$1"
+    # The oldest stays as it comes, so that what a cluster without these parts gets is tested, too.
+    case $1 in 7.*) ;; *) add_analysis "$1" "$2" ;; esac
+}
+
+# What the real distribution has and this one lacks: see the plug-in.
+add_analysis() {
+    plugin=$2/plugins/glassfs-analysis
+    mkdir -p "$plugin/classes"
+    "$java_home/bin/javac" -cp "$2/lib/*" -d "$plugin/classes" tools/elastic/AnalysisPlugin.java
+    "$java_home/bin/jar" cf "$plugin/analysis.jar" -C "$plugin/classes" .
+    rm -r "$plugin/classes"
+    cat >"$plugin/plugin-descriptor.properties" <<EOF
+name=glassfs-analysis
+description=path_hierarchy, and what API keys are stored with
+version=1
+elasticsearch.version=$1
+java.version=17
+classname=AnalysisPlugin
+EOF
 }
 
 # configure FILE SETTING...: the same for both.
