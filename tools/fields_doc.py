@@ -12,17 +12,17 @@ Written by `make fields-doc` from `src/glassfs/elastic/fields.py`; a test compar
 
 Names are those of the [Elastic Common Schema](https://www.elastic.co/docs/reference/ecs) {ECS_VERSION} where it has
 one (marked ECS; checked against the npm package `@elastic/ecs`), and stand under `glassfs` where it has none. What is
-not known is absent, never null. Names of files are escaped as in a trace: a backslash is `\\\\`, a byte that is not UTF-8
-is `\\xHH`; so two different names stay different.
+not known is absent, never null. Names of files are escaped as in a trace: a backslash is `\\\\`, a byte that is not
+UTF-8 is `\\xHH`; so two different names stay different.
 
 | type | in the cluster |
 |---|---|
 | date | `date_nanos`: nanoseconds are kept |
 | keyword | `keyword`, to 1,024 characters |
-| path | `keyword`, to 8,191 characters (ECS says 1,024, and the kernel takes 4,096 bytes: longer ones would not be found) |
-| tree | as path, and `.tree` besides: `file.path.tree: "/home/ana"` finds all below that folder, where the server has `path_hierarchy` |
+| path | `keyword`, to 8,191 characters (ECS: 1,024, but paths have up to 4,096 bytes) |
+| tree | as path, and where the server can, `file.path.tree: "/home/ana"` finds all below that folder |
 | wildcard | `wildcard` on Elasticsearch, `keyword` elsewhere or where that module is missing |
-| long | `long`: exact to 2^63. Programs that read JSON as JavaScript does round above 2^53: so inodes and handles are keywords |
+| long | `long`: exact to 2^63. Browsers round above 2^53: so inodes and handles are keywords |
 | double | `double` |
 | labels | each a `keyword` |
 
@@ -32,7 +32,7 @@ The sampler's documents, in `metricbeat-glassfs-*`, have the names and units of 
 
 OF_GROUP = {
     "events": "One document a call. `_id` is trace id, stream and sequence, so none is ever there twice.",
-    "totals": """Exact counts, whatever is shipped one by one: one document for each second, op, error, kind and latency bucket.
+    "totals": """Exact counts, whatever else is shipped: one document for each second, op, error, kind and latency bucket.
 `_doc_count` says how many calls a document stands for, and the cluster counts with it: the count of documents is the
 count of calls. What is summed stands on the first bucket's document of its second only, so that `sum` is right.""",
     "traces": "One document a trace, written anew as it goes on. `_id` is the trace's id.",
