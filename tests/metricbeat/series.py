@@ -15,6 +15,9 @@ from glassfs.system.processes import CMDLINE_MAX_BYTES
 # Seconds from one sample to the next, of both.
 PERIOD_S = 2.0
 
+# A process that was there for fewer samples of either is not compared: it changed faster than they look.
+SAMPLES_MIN = 4
+
 # A sample's time is that of its beginning: with 300 processes the last one is read some time later.
 READ_WITHIN_S = 1.0
 
@@ -38,7 +41,7 @@ def series(documents: Iterable[Document]) -> dict[Key, Values]:
 def differing_values(ours: Iterable[Document], theirs: Iterable[Document]) -> list[str]:
     """Fields of instances that both have, whose values cannot be of the same machine at the same time."""
     mine, others = series(ours), series(theirs)
-    both = sorted(mine.keys() & others.keys())
+    both = [key for key in sorted(mine.keys() & others.keys()) if min(len(mine[key]), len(others[key])) >= SAMPLES_MIN]
     return [f"{key}: {why}" for key in both if (why := _difference(key[2], mine[key], others[key]))]
 
 
@@ -78,9 +81,20 @@ def _not_between(mine: Values, others: Values) -> str | None:
 
 
 def _too_far(tolerance: Tolerance, mine: Values, others: Values) -> str | None:
-    one, other = (_mean(_shared(*pair)) for pair in ((mine, others), (others, mine)))
+    """By the means over the time that both cover; or some two values are near: what leaps between two samples of one
+    program leaps between one of each."""
+    shared, theirs = _shared(mine, others), _shared(others, mine)
+    one, other = _mean(shared), _mean(theirs)
     allowed = max(tolerance.absolute, tolerance.relative * max(abs(one), abs(other)))
-    return None if abs(one - other) <= allowed else f"on average ours {one}, Metricbeat's {other}, allowed {allowed}"
+    nearest = min(abs(a - b) for _, a in shared for _, b in theirs)
+    if abs(one - other) <= allowed or (nearest <= allowed and _leaps(shared + theirs, allowed)):
+        return None
+    return f"on average ours {one}, Metricbeat's {other}, allowed {allowed}"
+
+
+def _leaps(values: Values, allowed: float) -> bool:
+    seen = [value for _, value in values]
+    return max(seen) - min(seen) > allowed
 
 
 def _mean(values: Values) -> float:
