@@ -49,7 +49,8 @@ psql: compile ## The real PostgreSQL (initdb, server, pgbench, not as root) on f
 elastic-up: ## Start a real OpenSearch or Elasticsearch on loopback; VERSION=elasticsearch-8.19.0 ...
 	@tools/deps.sh elastic
 	@tools/elastic.sh up $(VERSION)
-	@echo "Next: .venv/bin/glassfs elastic setup"
+	@test -x $(GLASSFS) || echo "Next: make compile"
+	@echo "Next: $(GLASSFS) elastic setup"
 
 elastic-down: ## Stop what elastic-up has started; its data stays
 	@tools/elastic.sh down

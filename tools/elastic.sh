@@ -181,6 +181,7 @@ up() {
     fetch "$version"
     home=$run/$version
     rm -f "$home/pid"
+    echo "elastic: starting $version (10 to 30 s)"
     "start_${version%%-*}" "$@"
     wait_until_it_answers
     pid=$(cat "$home/pid")

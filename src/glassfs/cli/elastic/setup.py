@@ -45,6 +45,13 @@ def setup(config: str | None, sets: tuple[str, ...], dry_run: bool, as_json: boo
             for step in steps.apply(client, planned):
                 click.echo(f"{step.state:8} {step.what}")
         _say_what_is_odd(planned, elastic)
+        if not dry_run:
+            talk(f"next: {_next(elastic)}")
+
+
+def _next(elastic: Elastic) -> str:
+    live = "glassfs serve" if elastic.enabled else "set elastic.enabled: true in config.yml and run glassfs serve"
+    return f"glassfs elastic ship @last, or for all traces, live: {live}"
 
 
 def _print_requests(planned: Plan) -> None:
@@ -62,14 +69,17 @@ def _target(step: Step) -> str:
 
 
 def _say_what_is_odd(planned: Plan, elastic: Elastic) -> None:
+    from glassfs.elastic import lifecycle
+
     for warning in planned.warnings:
         talk(f"warning: {shown(warning)}")
     for missing in planned.missing:
         talk(f"this server lacks {missing}")
     if planned.lifecycle is None:
+        lacking = lifecycle.NAMES[planned.server.capabilities.lifecycle]
         talk(
-            "nothing will be deleted by itself: this server has no index lifecycle. "
-            f"Run `glassfs elastic prune` daily to delete what is older than {elastic.retention_days} days."
+            f"nothing will be deleted by itself: this server has no {lacking}. "
+            f"Run `glassfs elastic prune` daily: it deletes what is older than {elastic.retention_days} days."
         )
     else:
         talk(f"indices are deleted {elastic.retention_days} days after they were made")
