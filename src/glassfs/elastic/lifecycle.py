@@ -42,9 +42,10 @@ def find(client: Client, server: Server, namespace: str) -> Lifecycle | None:
     document = answer.document if isinstance(answer.document, dict) else {}
     if answer.ok:
         return _found(how, document, namespace)
-    kind, reason = problems.cause(answer)
-    # A server without the part answers in other words, or takes the path for an index.
-    absent = kind == "resource_not_found_exception" or (how == ISM and answer.status == 404 and "olicy" in reason)
+    # A server without the part answers 400, no handler; but Elasticsearch 7 takes the path for a missing index.
+    # With ISM it is ISM's own index that is missing until it gets its first policy.
+    kind, _ = problems.cause(answer)
+    absent = answer.status == 404 and (how == ISM or kind == "resource_not_found_exception")
     return Lifecycle(how, None) if absent else None
 
 

@@ -51,7 +51,7 @@ def plan(client: Client, namespace: str, retention_days: int) -> Plan:
     _refuse_taken_names(client, namespace)
     life = lifecycle.find(client, server, namespace)
     features = probe(client, server, life)
-    steps = [_policy_step(life, namespace, retention_days)] if life else []
+    steps = [policy_step(life, namespace, retention_days)] if life else []
     steps += [_template_step(client, kind, namespace, features) for kind in indices.PREFIXES]
     warnings = [*_stray_indices(client, namespace)]
     if server.warning:
@@ -122,7 +122,7 @@ def _missing(server: Server, features: Features) -> Iterator[str]:
         yield "the wildcard type: process.command_line is a keyword"
 
 
-def _policy_step(life: Lifecycle, namespace: str, retention_days: int) -> Step:
+def policy_step(life: Lifecycle, namespace: str, retention_days: int) -> Step:
     name = templates.policy_name(namespace)
     what = f"{lifecycle.NAMES[life.how]} policy {name}"
     wanted = lifecycle.policy(life.how, namespace, retention_days)
