@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import gzip as gzip_format
 import ipaddress
+import socket
 import ssl
-from collections.abc import Mapping
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 CONNECT_S = 5.0
 # A bulk request waits for the cluster's slowest shard: Elasticsearch's own limit for that is a minute.
 ANSWER_S = 70.0
+# What `close` waits for requests under way, whose sockets it has shut down, to notice.
+CLOSE_S = 1.0
 # Level 1 is three times as fast as 6 and nearly as small on our documents (13.5 against 17 times smaller).
 GZIP_LEVEL = 1
 # More requests at a time than any shipper of ours has in flight.
@@ -53,6 +59,10 @@ class Client:
     def __init__(self, elastic: Elastic, credentials: Credentials) -> None:
         self.hosts = [_checked(host, elastic.allow_insecure_http) for host in elastic.hosts]
         self._first = 0
+        self._closed = False
+        self._under_way = 0
+        self._changed = threading.Condition()
+        self._sockets: weakref.WeakSet[socket.socket] = weakref.WeakSet()
         self._http = httpx.Client(
             headers={"User-Agent": f"glassfs/{__version__}", **_authorization(credentials)},
             verify=_tls(elastic.ca_file) if any(host.startswith("https:") for host in self.hosts) else False,
@@ -72,8 +82,40 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Requests under way in other threads end with ServerUnreachable."""
+        """Requests under way in other threads end at once with ServerUnreachable."""
+        with self._changed:
+            self._closed = True
+            for one in self._sockets:
+                _shut_down(one)
+            # A socket that a thread still waits on must not be closed: its number may be another file's by then.
+            self._changed.wait_for(lambda: self._under_way == 0, CLOSE_S)
         self._http.close()
+
+    @contextmanager
+    def _counted(self) -> Iterator[None]:
+        with self._changed:
+            if self._closed:
+                raise ServerUnreachable("the connection was closed", where=self.hosts[0])
+            self._under_way += 1
+        try:
+            yield
+        except httpx.HTTPError:
+            if self._closed:
+                raise ServerUnreachable("the connection was closed", where=self.hosts[0]) from None
+            raise
+        finally:
+            with self._changed:
+                self._under_way -= 1
+                self._changed.notify_all()
+
+    def _remember(self, event: str, info: Mapping[str, Any]) -> None:
+        """httpcore's trace of a request: keeps the sockets that `close` shuts down."""
+        if event in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
+            one = info["return_value"].get_extra_info("socket")
+            with self._changed:
+                self._sockets.add(one)
+                if self._closed:
+                    _shut_down(one)
 
     def request(
         self,
@@ -92,15 +134,27 @@ class Client:
             index = (self._first + turn) % len(self.hosts)
             host = self.hosts[index]
             try:
-                said = self._http.request(method, f"{host}{path}", params=params, content=content, headers=headers)
+                with self._counted():
+                    said = self._http.request(
+                        method,
+                        f"{host}{path}",
+                        params=params,
+                        content=content,
+                        headers=headers,
+                        extensions={"trace": self._remember},
+                    )
             except httpx.HTTPError as error:
                 failures.append((host, error))
                 continue
-            except RuntimeError:
-                raise ServerUnreachable("the connection was closed", where=host) from None
             self._first = index
             return Answer(said.status_code, _document(said), host)
         raise _unreachable(failures)
+
+
+def _shut_down(one: socket.socket) -> None:
+    """Wakes a thread that waits on it; ssl's own shutdown would take its state away under that thread."""
+    with suppress(OSError):
+        socket.socket.shutdown(one, socket.SHUT_RDWR)
 
 
 def _content(json: Any, body: bytes | None, gzip: bool) -> tuple[bytes | None, dict[str, str]]:
