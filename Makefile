@@ -69,6 +69,10 @@ format: $(VENV)/.packages ## Format Rust and Python, and repair what ruff can
 events-doc: compile ## Write docs/events.md from the recorder's schema
 	@$(PYTHON) tools/events_doc.py $(VENV)/bin/glassfs-recorder > docs/events.md
 
+config-doc: compile ## Write docs/reference/config.md and config.example.yml from the model of the settings
+	@$(PYTHON) tools/config_doc.py reference > docs/reference/config.md
+	@$(PYTHON) tools/config_doc.py example > config.example.yml
+
 posix: compile ## pjdfstest behind the mount, as root; PLANE=daemon
 	@tools/deps.sh mount test
 	@$(PYTHON) tests/posix/run_posix.py --plane $(PLANE)
@@ -112,4 +116,4 @@ recorder: $(VENV)/.installed
 failpoints: compile
 	@tools/build.sh failpoints
 
-.PHONY: help demo compile run all end rocks psql test check test-all lint format events-doc posix bench wheel deps clean recorder failpoints
+.PHONY: help demo compile run all end rocks psql test check test-all lint format events-doc config-doc posix bench wheel deps clean recorder failpoints
