@@ -18,7 +18,7 @@ from glassfs.query.schema import COLUMNS
 from glassfs.trace import IS_MISSING, Damage, Segment, Trace
 
 # Megabytes that DuckDB may take: a slice's text twice over, and the columns it is made from.
-MEMORY_LIMIT_MB = 96
+MEMORY_LIMIT_MB = 256
 
 # Up to so many rows of `processes` all are looked at for each slice; of more, only those of the slice's pids.
 FEW_PROCESSES = 2_000
