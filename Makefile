@@ -82,6 +82,9 @@ format: $(VENV)/.packages ## Format Rust and Python, and repair what ruff can
 events-doc: compile ## Write docs/events.md from the recorder's schema
 	@$(PYTHON) tools/events_doc.py $(VENV)/bin/glassfs-recorder > docs/events.md
 
+fields-doc: compile ## Write docs/reference/fields.md from the table of what is shipped
+	@$(PYTHON) tools/fields_doc.py > docs/reference/fields.md
+
 config-doc: compile ## Write docs/reference/config.md and config.example.yml from the model of the settings
 	@$(PYTHON) tools/config_doc.py reference > docs/reference/config.md
 	@$(PYTHON) tools/config_doc.py example > config.example.yml

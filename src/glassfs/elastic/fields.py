@@ -140,7 +140,7 @@ _TRACES = (
     Field("glassfs.trace.recorder", Type.KEYWORD, "The recorder's version"),
     Field("glassfs.plane", Type.KEYWORD, "daemon or kernel"),
     Field("glassfs.plane_reason", Type.KEYWORD, "Why that plane"),
-    Field("glassfs.mode", Type.KEYWORD, "default or exact"),
+    Field("glassfs.trace.mode", Type.KEYWORD, "default or exact"),
     Field("glassfs.mount.source", Type.PATH, "The directories that were traced"),
     Field("glassfs.mount.point", Type.PATH, "Where they were seen"),
     Field("glassfs.mount.fs_type", Type.KEYWORD, "Their filesystems"),

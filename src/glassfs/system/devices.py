@@ -138,7 +138,7 @@ def _iostat(disk: Disk, last: Disk, passed_ms: float) -> dict[str, Any]:
 
 def _transferred(last: dict[str, Disk], now: dict[str, Disk]) -> list[Reading]:
     read = SECTOR_BYTES * (
-        sum(each.read_sectors for each in now.values()) - sum(d.read_sectors for each in last.values())
+        sum(each.read_sectors for each in now.values()) - sum(each.read_sectors for each in last.values())
     )
     written = SECTOR_BYTES * (
         sum(each.write_sectors for each in now.values()) - sum(each.write_sectors for each in last.values())
