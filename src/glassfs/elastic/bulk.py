@@ -162,9 +162,7 @@ class Sender:
             self._on_problem(None)
         return verdict
 
-    def _halves(
-        self, body: bytes, why: GlassfsError | None, expired: Callable[[bytes], bool], sent: Sent
-    ) -> None:
+    def _halves(self, body: bytes, why: GlassfsError | None, expired: Callable[[bytes], bool], sent: Sent) -> None:
         """A request refused as a whole, for its size or for one of its lines."""
         lines = _lines(body)
         if len(lines) == 2:

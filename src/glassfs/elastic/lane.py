@@ -201,7 +201,9 @@ class Lane:
 
     def ahead(self) -> int:
         """Stored rows that are not answered for, about; as of the last look."""
-        return sum(rows_after(segment, self.cursor.state.had) for segment in self._follower.segments(self._follower.table))
+        return sum(
+            rows_after(segment, self.cursor.state.had) for segment in self._follower.segments(self._follower.table)
+        )
 
     def lag_s(self) -> float:
         """Age of the oldest row that is not answered for; 0 if there is none."""

@@ -63,13 +63,17 @@ class Report:
             if text not in self._warnings:
                 self._warnings = [*self._warnings[-SAID_MAX + 1 :], text]
 
+    def warnings(self) -> list[str]:
+        with self._lock:
+            return list(self._warnings)
+
     def finished(self, one: FollowedTrace) -> None:
         with self._lock:
             self._finished += 1
             self._shipped += one.cursor.state.counts.shipped
             self._rejected += one.cursor.state.counts.rejected
 
-    def write(self, directory: Path, followed: Iterable[FollowedTrace], pace: Pace) -> None:
+    def write(self, directory: Path, followed: Iterable[FollowedTrace], pace: Pace, *, ended: bool = False) -> None:
         """For other processes; a status that is lost in a power cut is no loss."""
         those = list(followed)
         moving = [Moving(trace=one.trace.about.id, ahead=one.ahead(), lag_s=round(one.lag_s(), 3)) for one in those]
@@ -78,7 +82,7 @@ class Report:
         with self._lock:
             self._status = Status(
                 pid=os.getpid(),
-                at_ns=time.time_ns(),
+                at_ns=0 if ended else time.time_ns(),
                 documents_per_s=round(pace.now_per_s(), 1),
                 server_per_s=round(pace.most_per_s, 1),
                 problem=self._problem,

@@ -16,7 +16,7 @@ from pathlib import Path
 from glassfs import places
 from glassfs.config.model import Settings
 from glassfs.config.secrets import Credentials, path_hash_key
-from glassfs.elastic import cluster, cursor, setup
+from glassfs.elastic import cluster, cursor, report, setup
 from glassfs.elastic.bulk import FIRST_PAUSE_S, LONGEST_PAUSE_S, MOST_IN_FLIGHT, Sender, Stopped
 from glassfs.elastic.client import Client
 from glassfs.elastic.followed import FollowedTrace
@@ -61,6 +61,8 @@ class Shipper:
         hash_paths = settings.elastic.hash_paths
         self._hasher = Hasher(path_hash_key(hash_paths)) if hash_paths.enabled else None
         self.report = Report()
+        # Of the cluster and namespace, once it was asked who it is.
+        self.directory = self._root
 
     def status(self) -> Mapping[str, int | float | str]:
         return self.report.summary()
@@ -84,8 +86,9 @@ class _Run:
         self._done: set[Path] = set()
         self._failed: dict[Path, float] = {}
         self._queue: queue.SimpleQueue[Work] = queue.SimpleQueue()
-        self._queued = threading.Semaphore(0)
-        self._under_way = 0
+        self._given = 0
+        self._answered = 0
+        self._counting = threading.Lock()
         self._crash: BaseException | None = None
         self._sender = Sender(client, stop, on_problem=self._report.problem)
         self._pace = Pace()
@@ -97,18 +100,22 @@ class _Run:
         senders = [threading.Thread(target=self._send_all, name=name, daemon=True) for name in names]
         for sender in senders:
             sender.start()
+        if (before := report.read(self._directory)) is not None:
+            self._pace.most_per_s = before.server_per_s
         try:
             self._follow()
         finally:
             for _ in senders:
                 self._queue.put(_END)
-            self._client.close() if self._stop.is_set() else None
+            if self._stop.is_set():
+                # Ends what is under way: it is sent again the next time.
+                self._client.close()
             for sender in senders:
                 sender.join(0.5)
             self._retire()
             for one in self._followed.values():
                 one.close()
-            self._report.write(self._directory, self._followed.values(), self._pace)
+            self._report.write(self._directory, self._followed.values(), self._pace, ended=True)
 
     def _connected(self) -> bool:
         """Waits for a server that is not there (that is said); whatever else is wrong is raised."""
@@ -118,6 +125,7 @@ class _Run:
                 detect(self._client)
                 setup.require(self._client, self._settings.elastic.namespace)
                 self._directory = self._root / cluster.identity(self._client) / self._settings.elastic.namespace
+                self._shipper.directory = self._directory
                 self._report.problem(None)
                 return True
             except ServerUnreachable as problem:
@@ -160,20 +168,17 @@ class _Run:
                 self._give_up(path, one, problem)
                 continue
             for work in works:
-                self._under_way += 1
+                self._given += 1
                 self._queue.put(work)
-            busy |= bool(works) or one.waiting > 0
+            busy |= bool(works)
             for warning in one.warnings():
                 self._report.warn(f"{one.name}: {warning}")
             if one.is_finished:
                 self._finish(path, one)
-        return busy and any(self._queue_is_filling())
-
-    def _queue_is_filling(self) -> list[bool]:
-        return [self._under_way < MOST_IN_FLIGHT]
+        return busy
 
     def _has_room(self) -> bool:
-        return self._under_way < MOST_IN_FLIGHT + READ_AHEAD
+        return self._given - self._answered < self._sender.window.limit + READ_AHEAD
 
     def _retire(self) -> None:
         for one in self._followed.values():
@@ -255,7 +260,8 @@ class _Run:
             except BaseException as problem:
                 self._crash = problem
                 return
-            self._under_way -= 1
+            with self._counting:
+                self._answered += 1
 
 
 _END = Work()

@@ -1,4 +1,4 @@
-"""Real names in the sampler's documents, and what stands in their place with `hash_paths`. Knows Metricbeat's fields."""
+"""Real names in the sampler's documents, and what stands there with `hash_paths`. Knows Metricbeat's fields."""
 
 from __future__ import annotations
 

@@ -31,11 +31,11 @@ def lines(about: About, labels: Mapping[str, str], namespace: str, rows: Iterabl
     """Pairs of an action line and a document."""
     for row in rows:
         # Without a histogram (an event older than it) the sums still have a document.
-        for place, (bucket, amount) in enumerate(row.buckets or [(None, row.count)]):
+        for place, (bucket, amount) in enumerate(row.buckets or [(None, row.calls)]):
             action = {
                 "_index": indices.totals(namespace, row.second_ns),
                 "_id": f"{about.id}-{row.second_ns // SECOND_NS}-{row.op}-{row.errno}-{row.kind}-{bucket}",
-                "version": row.count,
+                "version": row.calls,
                 "version_type": "external_gte",
             }
             document = _document(about, labels, row, bucket, amount)
@@ -81,7 +81,7 @@ def _document(about: About, labels: Mapping[str, str], row: Second, bucket: int 
 def _sums(row: Second) -> dict[str, int]:
     """On the first bucket's document only, so that a sum over documents is right."""
     return {
-        "calls": row.count,
+        "calls": row.calls,
         "bytes": row.bytes,
         "duration_ns": row.duration_ns,
         "backing_ns": row.backing_ns,

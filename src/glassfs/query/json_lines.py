@@ -1,4 +1,4 @@
-"""Rows as JSON text, made by DuckDB itself: a document in the shape of a mapping from dotted names to what stands there.
+"""Rows as JSON text, made by DuckDB itself: a document in the shape of a mapping of dotted names to columns.
 
 Knows the trace's columns and JSON, and nothing of who wants the documents. Measured: 3 us a row for 40 fields, where
 fetching the columns and encoding them in Python takes 12.

@@ -23,7 +23,7 @@ class Second(NamedTuple):
     op: str
     errno: int
     kind: str
-    count: int
+    calls: int
     bytes: int
     duration_ns: int
     backing_ns: int
@@ -54,7 +54,7 @@ def seconds(trace: Trace, spans: Sequence[tuple[int, int]]) -> Iterator[Second]:
             for second_ns, op, errno, kind, bucket, amount in database.rows(_BUCKETS, span):
                 buckets.setdefault((second_ns, op, errno, kind), []).append((bucket, amount))
             for row in database.rows(_SUMS, span):
-                yield Second(*row, buckets.get(row[:4], []))
+                yield Second._make((*row, buckets.get(row[:4], [])))
     finally:
         database.close()
 
