@@ -105,7 +105,8 @@ def documents(server: RealServer, pattern: str = "glassfs-events-*") -> list[dic
     while answer["hits"]["hits"]:
         found += answer["hits"]["hits"]
         answer = server.ask("POST", "/_search/scroll", {"scroll": "1m", "scroll_id": answer["_scroll_id"]})
-    server.ask("DELETE", "/_search/scroll", {"scroll_id": answer["_scroll_id"]})
+    if "_scroll_id" in answer:
+        server.ask("DELETE", "/_search/scroll", {"scroll_id": answer["_scroll_id"]})
     return found
 
 

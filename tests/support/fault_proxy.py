@@ -57,7 +57,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _forwarded(self, body: bytes) -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self.server.target_port, timeout=ANSWER_S)
-        headers = {name: value for name, value in self.headers.items() if name.lower() not in ("host", "connection")}
+        # Answers as they are, so that half of one is half of its JSON.
+        kept_back = ("host", "connection", "accept-encoding")
+        headers = {name: value for name, value in self.headers.items() if name.lower() not in kept_back}
         headers["Content-Length"] = str(len(body))
         connection.request(self.command, self.path, body, headers)
         answer = connection.getresponse()

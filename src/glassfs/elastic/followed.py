@@ -23,7 +23,7 @@ from glassfs.elastic.system_names import hidden_documents
 from glassfs.elastic.work import Work
 from glassfs.query.documents import Choice, DocumentReader
 from glassfs.query.json_lines import Verbatim
-from glassfs.query.seconds import ledger, seconds
+from glassfs.query.seconds import Second, ledger, seconds
 from glassfs.trace import TRACE_JSON, Trace
 from glassfs.trace import State as TraceState
 
@@ -70,7 +70,7 @@ class FollowedTrace:
         self._totals_work: list[Work] = []
         self._totals_offset: int | None = None
         self._totals_done = self._totals is None
-        self._spans: list[tuple[int, int]] = []
+        self._seconds: Iterator[list[Second]] | None = None
         self._next_totals_s = self._next_about_s = 0.0
         self._about_work: Work | None = None
         self._last_about = b""
@@ -133,37 +133,37 @@ class FollowedTrace:
         now_s = time.monotonic()
         if self._totals is not None and now_s >= self._next_totals_s:
             works += self._next_totals()
-            self._next_totals_s = 0.0 if self._spans else now_s + TOTALS_EVERY_S
+            self._next_totals_s = 0.0 if self._seconds else now_s + TOTALS_EVERY_S
         if self.kind == "events" and self._about_work is None and (now_s >= self._next_about_s or self._may_finish()):
             works += self._next_about()
             self._next_about_s = now_s + ABOUT_EVERY_S
         return works
 
     def _next_totals(self) -> list[Work]:
-        """One span at a time: of one second never two values are under way."""
+        """Some seconds at a time: of one second never two values are under way."""
         if self._totals_work or self._totals is None:
             return []
-        ended = self._has_ended()
-        if not self._spans:
-            before_ns = (1 << 63) - 1 if ended else self._now_ns() - round(TOTALS_AFTER_S * 1e9)
-            self._spans, self._totals_offset = self._totals.poll(before_ns)
-            self._totals_done = ended and not self._spans
-            if not self._spans:
-                self._keep_totals_offset()
-                return []
-        span = self._spans.pop(0)
-        self._totals_work = list(self._totals_of(span))
+        if self._seconds is None:
+            self._seconds = self._fresh_seconds(self._totals)
+        rows = next(self._seconds, None) if self._seconds else None
+        if rows is None:
+            self._seconds = None
+            self._keep_totals_offset()
+            return []
+        lines = list(totals.lines(self._about(), self._settings.labels, self._elastic.namespace, rows))
+        parts = [lines[at : at + _TOTALS_BATCH] for at in range(0, len(lines), _TOTALS_BATCH)]
+        self._totals_work = [Work(b"".join(part), len(part), expired=self._is_expired) for part in parts]
         return list(self._totals_work)
 
-    def _totals_of(self, span: tuple[int, int]) -> Iterator[Work]:
-        oldest_ns = horizon.oldest_ns(self._now_ns(), self._elastic.retention_days, "day", self._started_ns)
-        if span[1] <= oldest_ns:
-            return
-        rows = seconds(self.trace, [(max(span[0], oldest_ns), span[1])])
-        lines = list(totals.lines(self._about(), self._settings.labels, self._elastic.namespace, rows))
-        for at in range(0, len(lines), _TOTALS_BATCH):
-            part = lines[at : at + _TOTALS_BATCH]
-            yield Work(b"".join(part), len(part), expired=self._is_expired)
+    def _fresh_seconds(self, followed: totals.Followed) -> Iterator[list[Second]] | None:
+        ended = self._has_ended()
+        before_ns = (1 << 63) - 1 if ended else self._now_ns() - round(TOTALS_AFTER_S * 1e9)
+        spans, self._totals_offset = followed.poll(before_ns)
+        self._totals_done = ended and not spans
+        days = self._elastic.retention_days
+        oldest_ns = horizon.oldest_ns(self._now_ns(), days, "day", self._started_ns)
+        young = [(max(begin, oldest_ns), end) for begin, end in spans if end > oldest_ns]
+        return seconds(self.trace, young) if young else None
 
     def _is_expired(self, line: bytes) -> bool:
         return horizon.is_expired(line, self._oldest_ns(self._now_ns()))
@@ -209,8 +209,6 @@ class FollowedTrace:
         done = self._lane.retire() if self._lane is not None else 0
         if self._totals_work and all(work.is_done for work in self._totals_work):
             self._totals_work = []
-            if not self._spans:
-                self._keep_totals_offset()
         if self._about_work is not None and self._about_work.is_done:
             self._about_work = None
         return done

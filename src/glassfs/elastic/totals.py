@@ -23,9 +23,6 @@ from glassfs.trace import Manifest, Segment, Trace
 
 SECOND_NS = 1_000_000_000
 
-# Seconds that are asked for together at most: some thousand documents.
-SPAN_S = 60
-
 
 def lines(about: About, labels: Mapping[str, str], namespace: str, rows: Iterable[Second]) -> Iterator[bytes]:
     """Pairs of an action line and a document."""
@@ -100,10 +97,12 @@ class Followed:
         self._shipped_offset = offset
         self._had: set[str] = set()
         self._caught_up = False
+        # An offset, and what was news there.
+        self._mark: tuple[int, set[str]] | None = None
 
     def poll(self, before_ns: int) -> tuple[list[tuple[int, int]], int | None]:
         """Spans with news, all before `before_ns`, and the offset that may be kept once they were shipped; None: not
-        while something newer waits."""
+        yet."""
         self._trace.read_on(self._manifest)
         if not self._caught_up:
             self._had = set(self._live_at(self._shipped_offset))
@@ -111,7 +110,17 @@ class Followed:
         fresh = [each for each in self._manifest.segments("totals") if each.file not in self._had]
         ripe = [each for each in fresh if each.to_ns < before_ns]
         self._had |= {each.file for each in ripe}
-        return _spans(ripe), self._manifest.offset if len(ripe) == len(fresh) else None
+        return _spans(ripe), self._passed({each.file for each in fresh})
+
+    def _passed(self, fresh: set[str]) -> int | None:
+        """An offset all of whose news has been given out: in a live trace something newer always waits."""
+        live = self._manifest.live.keys()
+        if self._mark is None or any(file not in live and file not in self._had for file in self._mark[1]):
+            self._mark = (self._manifest.offset, fresh)
+        if not self._mark[1] <= self._had:
+            return None
+        offset, self._mark = self._mark[0], None
+        return offset
 
     def _live_at(self, offset: int) -> Iterable[str]:
         earlier = Manifest()
@@ -122,12 +131,11 @@ class Followed:
 
 
 def _spans(segments: Iterable[Segment]) -> list[tuple[int, int]]:
-    """Whole seconds, in pieces of SPAN_S, none twice."""
+    """Whole seconds, none twice."""
     spans: list[tuple[int, int]] = []
     for begin, end in sorted((each.from_ns, each.to_ns + SECOND_NS) for each in segments):
         if spans and begin <= spans[-1][1]:
             spans[-1] = (spans[-1][0], max(spans[-1][1], end))
         else:
             spans.append((begin, end))
-    step = SPAN_S * SECOND_NS
-    return [(at, min(at + step, end)) for begin, end in spans for at in range(begin, end, step)]
+    return spans
