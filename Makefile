@@ -98,6 +98,10 @@ bench: compile ## Measure beside native, strace and LoggedFS; writes bench/resul
 	@tools/deps.sh mount rocksdb postgresql bench
 	@$(PYTHON) -m bench
 
+bench-elastic: compile ## Shipping beside a bare loader on a real OpenSearch; writes bench/results/elastic.json
+	@tools/deps.sh elastic
+	@$(PYTHON) -m bench.elastic --long 10
+
 wheel: $(VENV)/.packages ## Build dist/glassfs-*.whl: package, entry point and recorder
 	@tools/deps.sh build
 	@rm -rf build dist
@@ -134,4 +138,4 @@ recorder: $(VENV)/.installed
 failpoints: compile
 	@tools/build.sh failpoints
 
-.PHONY: help demo compile run all end rocks psql elastic-up elastic-down test test-elastic check test-all lint format events-doc config-doc fields-doc posix bench wheel deps clean recorder failpoints
+.PHONY: help demo compile run all end rocks psql elastic-up elastic-down test test-elastic check test-all lint format events-doc config-doc fields-doc posix bench bench-elastic wheel deps clean recorder failpoints

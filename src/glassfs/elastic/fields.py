@@ -159,6 +159,11 @@ _TRACES = (
     Field("glassfs.ledger.removed", Type.LONG, "Stored, and later removed by the trace's size limit"),
     Field("glassfs.ledger.shipped", Type.LONG, "Calls that the cluster has"),
     Field("glassfs.ledger.rejected", Type.LONG, "Calls that the cluster refused"),
+    Field("glassfs.ledger.expired", Type.LONG, "Calls not shipped: older than what the cluster keeps"),
+    Field("glassfs.ledger.left_out", Type.LONG, "Calls not shipped: not chosen by elastic.ship"),
+    Field("glassfs.ledger.skipped", Type.LONG, "Calls not shipped: left to the totals by elastic.when_behind"),
+    Field("glassfs.ledger.removed_unshipped", Type.LONG, "Calls removed by the size limit before they were shipped"),
+    Field("glassfs.ledger.unreadable", Type.LONG, "Calls in damaged segments"),
 )
 
 
