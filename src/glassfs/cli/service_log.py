@@ -30,7 +30,7 @@ ECS_VERSION = "9.4.0"
 
 CLEAR_LINE = "\r\x1b[K"
 
-LEVELS = {"down": "error", "hung": "error", "up": "info", "ended": "warn"}
+LEVELS = {"down": "error", "ended": "error", "waiting": "warn"}
 
 
 class Log(Protocol):
@@ -49,6 +49,11 @@ def words(said: Said) -> tuple[str, str | None]:
     """What happened, and the next step."""
     if said.event == "up":
         return f"{said.part} is up again", None
+    if said.event == "going on":
+        return f"{said.part} goes on", None
+    if said.event == "waiting":
+        what, _, next_step = said.problem.partition("\n")
+        return f"{said.part} waits: {what}", next_step.strip() or None
     happened = f"{said.part} is down" if said.event == "down" else f"{said.part} ended with an error"
     again = f"It is tried again in {said.retry_s:g} s, then less often." if said.retry_s is not None else None
     if isinstance(said.error, GlassfsError):
@@ -78,7 +83,7 @@ class JsonLines:
     def say(self, said: Said) -> None:
         message, next_step = words(said)
         fields = {"glassfs.part": said.part} | ({"glassfs.next_step": next_step} if next_step else {})
-        self.note(said.event, message, level=LEVELS[said.event], fields=fields)
+        self.note(said.event, message, level=LEVELS.get(said.event, "info"), fields=fields)
 
     def status(self, states: Sequence[State]) -> None:
         if self._clock() >= self._figures_at_s:
@@ -144,8 +149,8 @@ def _summed_up(state: State) -> str:
 
 
 def _in_words(part: str, figures: Figures) -> str:
-    if part == "sampler":
-        return _sampler(figures)
+    if part in IN_WORDS:
+        return IN_WORDS[part](figures)
     return ", ".join(f"{name} {_number(value)}" for name, value in figures.items())
 
 
@@ -153,6 +158,18 @@ def _sampler(figures: Mapping[str, Any]) -> str:
     many = figures.get("samples", 0)
     skipped = figures.get("skipped", 0)
     return f"{count(many)} sample{'' if many == 1 else 's'}" + (f", {count(skipped)} skipped" if skipped else "")
+
+
+def _shipper(figures: Mapping[str, Any]) -> str:
+    rejected, waiting = figures.get("rejected", 0), figures.get("waiting", 0)
+    words = f"{count(figures.get('shipped', 0))} shipped, {figures.get('documents_per_s', 0.0):.0f}/s"
+    words += f", {count(rejected)} rejected" if rejected else ""
+    if problem := figures.get("problem"):
+        return f"{words}, waits: {str(problem).splitlines()[0]}"
+    return words + (f", {count(waiting)} waiting, lag {figures.get('lag_s', 0.0):.1f} s" if waiting else "")
+
+
+IN_WORDS = {"sampler": _sampler, "shipper": _shipper}
 
 
 def _number(value: float | str) -> str:

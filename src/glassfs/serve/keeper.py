@@ -25,7 +25,8 @@ Figures = Mapping[str, int | float | str]
 
 
 class Part(Protocol):
-    """`run` returns within 1 s after `stop` is set, and raises when it cannot go on. `status` is cheap."""
+    """`run` returns within 1 s after `stop` is set, and raises when it cannot go on. `status` is cheap; in it,
+    "problem" is what the part waits for."""
 
     def run(self, stop: threading.Event) -> None: ...
 
@@ -42,12 +43,13 @@ class Plan:
 
 @dataclass(frozen=True)
 class Said:
-    """What a person should know, once. `event`: down, up, ended."""
+    """What a person should know, once. `event`: down, up, ended; waiting, going on: as the part says itself."""
 
     event: str
     part: str
     error: BaseException | None = None
     retry_s: float | None = None
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Keeper:
         self._told: str | None = None
         self._moves = threading.Lock()
         self._figures: Figures = {}
+        self._problem = ""
         # Daemons: one that hangs must not keep the process.
         self._runner = threading.Thread(target=self._keep, name=self.name, daemon=True)
         self._looker = threading.Thread(target=self._look, name=f"{self.name} figures", daemon=True)
@@ -139,6 +142,12 @@ class Keeper:
             except Exception:
                 # A part that cannot say how it is will fail by itself, or go on; either shows.
                 self._figures = {}
+            self._tell_problem(str(self._figures.get("problem", "")))
+
+    def _tell_problem(self, problem: str) -> None:
+        if problem != self._problem:
+            self._problem = problem
+            self._say(Said("waiting" if problem else "going on", self.name, problem=problem))
 
     def _rise(self) -> None:
         with self._moves:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping
-from typing import Any
 
 from glassfs.config.model import Settings
 from glassfs.errors import BadUsage
@@ -27,16 +25,13 @@ def planned(settings: Settings, environ: Mapping[str, str]) -> list[Plan]:
 
 
 def _sampler(settings: Settings) -> Part:
-    made: Part = _class("glassfs.system.sampler", "Sampler")(settings)
-    return made
+    from glassfs.system.sampler import Sampler
+
+    return Sampler(settings)
 
 
 def _shipper(settings: Settings, environ: Mapping[str, str]) -> Part:
     from glassfs.config.secrets import credentials
+    from glassfs.elastic.shipper import Shipper
 
-    made: Part = _class("glassfs.elastic.shipper", "Shipper")(settings, credentials(settings.elastic, environ))
-    return made
-
-
-def _class(module: str, name: str) -> Any:
-    return getattr(importlib.import_module(module), name)
+    return Shipper(settings, credentials(settings.elastic, environ))
