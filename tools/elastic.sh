@@ -144,7 +144,7 @@ start_elasticsearch() {
     [ "$(id -u)" != 0 ] || as="unshare --user --map-user=65534 --map-group=65534"
     case $version in
     # Its launcher would look with ps whether the server lives, and ps waits at any process that the kernel holds.
-    elasticsearch-7.*) launch >/dev/null 2>&1 </dev/null & ;;
+    elasticsearch-7.*) (exec >/dev/null 2>&1 </dev/null && launch) & ;;
     *) launch -d || not_started "it ended" ;;
     esac
 }
