@@ -63,7 +63,11 @@ def metricbeat(binary: Path, folder: Path, period_s: float) -> Iterator[None]:
         assert process.poll() is None, (folder / "log").read_text()
     finally:
         process.terminate()
-        process.wait(10)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
 
 
 @contextlib.contextmanager

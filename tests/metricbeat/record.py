@@ -1,6 +1,6 @@
 """Writes recorded.jsonl anew: documents of the real Metricbeat, one of each shape, without this machine's names.
 
-    python tests/metricbeat/record.py "$(tests/metricbeat/build.sh)"
+python tests/metricbeat/record.py "$(tests/metricbeat/build.sh)"
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ def chosen(documents: list[Document], pid: int) -> list[Document]:
         those = [each for each in documents if each["event"]["dataset"] == dataset]
         if dataset == "system.process":
             those = [each for each in those if each["process"]["pid"] == pid]
+        if dataset == "system.filesystem":
+            those = [each for each in those if each["system"]["filesystem"]["mount_point"] == "/"]
         for is_whole in (False, True):
             shape = [each for each in those if ("system" not in each) == is_whole]
             if shape:

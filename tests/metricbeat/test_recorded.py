@@ -39,7 +39,9 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> list[Document]:
     # Of processes only our own: what a kernel's thread or another user's process shows is less.
     mine = {pids["sleeps"]}
     documents = our_documents(folder / "system")
-    return [each for each in documents if each["event"]["dataset"] != "system.process" or each["process"]["pid"] in mine]
+    return [
+        each for each in documents if each["event"]["dataset"] != "system.process" or each["process"]["pid"] in mine
+    ]
 
 
 def pair(dataset: str, ours: list[Document]) -> tuple[list[Document], list[Document]]:
@@ -63,7 +65,9 @@ def test_the_kinds_of_values_are_those_that_metricbeat_wrote(ours: list[Document
 
 @pytest.mark.parametrize("dataset", DATASETS)
 def test_what_every_document_says_is_what_metricbeat_said(ours: list[Document], dataset: str):
-    mine, theirs = ({name: dict(flat(each))[name] for each in those for name in SAID_BY_ALL} for those in pair(dataset, ours))
+    mine, theirs = (
+        {name: dict(flat(each))[name] for each in those for name in SAID_BY_ALL} for those in pair(dataset, ours)
+    )
     assert mine == theirs
 
 
@@ -73,7 +77,9 @@ def shape(time: str) -> str:
 
 @pytest.mark.parametrize("name", TIMES)
 def test_times_are_written_as_metricbeat_writes_them(ours: list[Document], name: str):
-    mine, theirs = ({shape(found) for each in those if (found := dict(flat(each)).get(name))} for those in (ours, RECORDED))
+    mine, theirs = (
+        {shape(found) for each in those if (found := dict(flat(each)).get(name))} for those in (ours, RECORDED)
+    )
     assert mine == theirs
     assert len(mine) == 1
 
