@@ -1,6 +1,6 @@
 """Writes recorded.jsonl anew: documents of the real Metricbeat, one of each shape, without this machine's names.
 
-python tests/metricbeat/record.py "$(tests/metricbeat/build.sh)"
+PYTHONPATH=tests .venv/bin/python tests/metricbeat/record.py "$(tests/metricbeat/build.sh)"
 """
 
 from __future__ import annotations
@@ -11,13 +11,10 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-sys.path += [str(HERE), str(HERE.parent)]
-
 from expected import DATASETS, Document, flat
 from machine import both
 
-RECORDED = HERE / "recorded.jsonl"
+RECORDED = Path(__file__).with_name("recorded.jsonl")
 
 ANONYMOUS = {
     "agent.id": "00000000-0000-0000-0000-000000000001",
