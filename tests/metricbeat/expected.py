@@ -21,7 +21,13 @@ ONLY_OURS = {
     "system.process.io.*": "Metricbeat has these from version 8 on; they are what a trace is compared with",
 }
 
-# Datasets that have documents of two shapes, told apart by whether they are of one instance.
+# Fields that depend on the machine and on what it has done since it was started.
+ONLY_SOME_MACHINES = {
+    "system.memory.swap.used.pct": "of a machine with swap",
+    "system.memory.page_stats.*_efficiency.pct": "of a machine that was ever short of memory",
+    "system.memory.hugepages.*": "of a kernel that has them",
+}
+
 DATASETS = (
     *("system.cpu", "system.load", "system.memory", "system.network", "system.diskio", "system.filesystem"),
     *("system.process", "system.process.summary"),

@@ -63,7 +63,11 @@ def metricbeat(binary: Path, folder: Path, period_s: float) -> Iterator[None]:
         assert process.poll() is None, (folder / "log").read_text()
     finally:
         process.terminate()
-        process.wait(10)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(10)
 
 
 @contextlib.contextmanager
@@ -91,9 +95,13 @@ def sampler(directory: Path, period_s: float, top_processes: int = ALL_PROCESSES
 
 @contextlib.contextmanager
 def something_happens(folder: Path) -> Iterator[dict[str, int]]:
-    """A process that computes, one that holds memory, and writes and packets meanwhile. Their pids by name."""
-    programs = {"computes": "while True: pass", "holds": "x = bytearray(200 << 20); import time; time.sleep(600)"}
-    processes = {name: subprocess.Popen([sys.executable, "-c", text], cwd="/") for name, text in programs.items()}
+    """A process that computes, one that holds memory, one that sleeps; writes and packets meanwhile. Their pids by name."""
+    programs = {
+        "computes": [sys.executable, "-c", "while True: pass"],
+        "holds": [sys.executable, "-c", "x = bytearray(200 << 20); import time; time.sleep(600)"],
+        "sleeps": ["sleep", "600"],
+    }
+    processes = {name: subprocess.Popen(command, cwd="/") for name, command in programs.items()}
     over = threading.Event()
     busy = threading.Thread(target=_write_and_send, args=(folder / "written", over), name="write-and-send")
     busy.start()

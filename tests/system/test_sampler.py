@@ -15,6 +15,7 @@ import pytest
 from kept import DEADLINE_S, Sampled, documents, of
 from tracewriter import TraceWriter
 
+from glassfs import places
 from glassfs.config.model import Sampler as SamplerSettings
 from glassfs.config.model import Settings
 from glassfs.errors import EnvironmentProblem
@@ -211,6 +212,27 @@ def test_it_stops_at_once_when_told(directory: Path):
     thread.join(DEADLINE_S)
     assert not thread.is_alive()
     assert documents(directory)
+
+
+def test_it_stops_at_once_although_a_look_at_the_machine_hangs(directory: Path, monkeypatch: pytest.MonkeyPatch):
+    hangs, over = threading.Event(), threading.Event()
+
+    def never_ending(*_: object) -> list[object]:
+        hangs.set()
+        over.wait(DEADLINE_S)
+        return []
+
+    monkeypatch.setattr("glassfs.system.machine.Load.readings", never_ending)
+    sampler, stop = Sampler(Settings()), threading.Event()
+    thread = threading.Thread(target=sampler.run, args=(stop,))
+    thread.start()
+    wait_until(hangs.is_set, "a look that hangs", DEADLINE_S)
+    stop.set()
+    thread.join(DEADLINE_S / 2)
+    assert not thread.is_alive()
+    over.set()
+    (trace,) = places.system_traces()
+    assert trace.about.end_reason == "stopped"
 
 
 def test_a_second_sampler_is_refused_in_words(directory: Path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,9 @@ from glassfs.system.traced import TracedProcesses
 from glassfs.system.writer import Sampled
 
 NS_PER_S = 1_000_000_000
+
+# How often a sample that takes long looks whether the sampler is to stop, which it must within a second.
+STOP_LOOK_S = 0.2
 
 
 class Metricset(Protocol):
@@ -52,7 +56,7 @@ class Sampler:
             sample = Sample(self._settings)
             due_ns = time.monotonic_ns()
             while not stop.wait(max(due_ns - time.monotonic_ns(), 0) / NS_PER_S):
-                self._take(sample, folder)
+                self._take(sample, folder, stop)
                 due_ns = self._next(due_ns)
 
     def status(self) -> Mapping[str, int | float | str]:
@@ -68,15 +72,18 @@ class Sampler:
             "folder": str(self._directory),
         }
 
-    def _take(self, sample: Sample, folder: Folder) -> None:
-        began_ns = time.thread_time_ns()
+    def _take(self, sample: Sample, folder: Folder, stop: threading.Event) -> None:
         moment = Moment(wall_ns=time.time_ns(), mono_ns=time.monotonic_ns())
-        rows = list(sample.rows(moment))
+        look = _Look(sample, moment)
+        rows = look.rows(stop)
+        if rows is None:
+            return
+        began_ns = time.thread_time_ns()
         folder.append(rows, moment.wall_ns)
         self._samples += 1
         self._documents += len(rows)
         self._last_ns = moment.wall_ns
-        self._busy_ns += time.thread_time_ns() - began_ns
+        self._busy_ns += look.busy_ns + time.thread_time_ns() - began_ns
 
     def _next(self, due_ns: int) -> int:
         """On the beat of the first sample, so that nothing drifts; beats that have passed are left out, so that nothing
@@ -84,6 +91,37 @@ class Sampler:
         late = max((time.monotonic_ns() - due_ns) // self._period_ns, 0)
         self._skipped += late
         return due_ns + (late + 1) * self._period_ns
+
+
+class _Look:
+    """One look at the machine in a thread of its own: /proc holds whoever reads about a process that starts a program
+    from a filesystem that hangs, and nothing may keep the sampler from stopping. It writes nothing."""
+
+    def __init__(self, sample: Sample, moment: Moment) -> None:
+        self.busy_ns = 0
+        self._result: queue.SimpleQueue[list[Sampled] | BaseException] = queue.SimpleQueue()
+        threading.Thread(target=self._run, args=(sample, moment), name="sampler-look", daemon=True).start()
+
+    def _run(self, sample: Sample, moment: Moment) -> None:
+        try:
+            rows = list(sample.rows(moment))
+            self.busy_ns = time.thread_time_ns()
+            self._result.put(rows)
+        except BaseException as problem:
+            self._result.put(problem)
+
+    def rows(self, stop: threading.Event) -> list[Sampled] | None:
+        """None: told to stop before it was over."""
+        while True:
+            try:
+                result = self._result.get(timeout=STOP_LOOK_S)
+            except queue.Empty:
+                if stop.is_set():
+                    return None
+                continue
+            if isinstance(result, BaseException):
+                raise result
+            return result
 
 
 class Sample:
