@@ -10,6 +10,7 @@ import gzip
 import json
 import os
 import platform
+import shutil
 import statistics
 import subprocess
 import sys
@@ -47,8 +48,7 @@ ROUNDS = 3
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--url", help="a running server, instead of one that is started for this")
-    parser.add_argument("--events", type=int, default=200_000, help="of each round")
-    parser.add_argument("--long", type=float, default=0, metavar="MILLIONS", help="also this long trace, for memory")
+    parser.add_argument("--long", type=int, default=0, metavar="MILLIONS", help="also this long trace, for memory")
     parser.add_argument("--seconds", type=int, default=30, help="of the live part")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(dir="/var/tmp") as folder, server(given.url, Path(folder)) as url:
@@ -76,25 +76,35 @@ def measured(url: str, folder: Path, given: argparse.Namespace) -> dict[str, Any
         "machine": {"cpus": os.cpu_count(), "kernel": platform.release(), "load": os.getloadavg()},
         "server": VERSION if not given.url else given.url,
     }
-    trace = generated(folder / "trace", given.events)
-    results["shipping"] = against_loader(url, trace, folder)
-    results["stages_us_per_document"] = stages(trace)
+    trace = generated(folder / "trace", 1)
+    part = first_part(trace, folder / "part")
+    results["shipping"] = against_loader(url, part, folder)
+    results["stages_us_per_document"] = stages(part)
     held_per_s = results["shipping"]["shipper_per_s"]
     results["live"] = elastic_live.measured(
         url, folder, rate_per_s=int(min(20_000, held_per_s / 2)), seconds=given.seconds
     )
     results["memory"] = elastic_null.measured(folder, trace)
     if given.long:
-        results["long"] = elastic_null.measured(folder, generated(folder / "long", int(given.long * 1_000_000)))
+        results["long"] = elastic_null.measured(folder, generated(folder / "long", given.long))
     return results
 
 
-def generated(path: Path, events: int) -> Trace:
-    """By the recorder's own writer."""
+def generated(path: Path, millions: int) -> Trace:
+    """Events by the recorder's own writer."""
     if not GENERATOR.exists():
         subprocess.run(["cargo", "build", "--release", "--locked", "--example", "writer_bench"], cwd=ROOT, check=True)
     path.mkdir()
-    subprocess.run([GENERATOR, str(events / 1_000_000), str(path)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([GENERATOR, str(millions), str(path)], check=True, stdout=subprocess.DEVNULL)
+    return Trace(path)
+
+
+def first_part(trace: Trace, path: Path) -> Trace:
+    """Its first segment as a trace of its own: a fifth, for the slow server."""
+    shutil.copytree(trace.path, path)
+    lines = (path / "manifest").read_text().splitlines(keepends=True)
+    events = [line for line in lines if '"events/' in line]
+    (path / "manifest").write_text("".join([events[0], *(line for line in lines if line not in events)]))
     return Trace(path)
 
 

@@ -36,7 +36,7 @@ SCAN_EVERY_S = 1.0
 KEEP_EVERY_S = 1.0
 
 # Batches read ahead of the senders: about 6 MB each.
-READ_AHEAD = 2
+READ_AHEAD = 1
 
 
 class Shipper:

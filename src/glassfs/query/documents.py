@@ -18,7 +18,7 @@ from glassfs.query.schema import COLUMNS
 from glassfs.trace import IS_MISSING, Damage, Segment, Trace
 
 # Megabytes that DuckDB may take: a slice's text twice over, and the columns it is made from.
-MEMORY_LIMIT_MB = 256
+MEMORY_LIMIT_MB = 160
 
 # Up to so many rows of `processes` all are looked at for each slice; of more, only those of the slice's pids.
 FEW_PROCESSES = 2_000
@@ -222,7 +222,7 @@ class DocumentReader:
     def _opened(self) -> Any:
         if self._connection is None:
             connection = duckdb_module().connect(":memory:")
-            connection.execute(f"set threads = 1; set memory_limit = '{MEMORY_LIMIT_MB}MB'; set temp_directory = ''")
+            connection.execute(f"set threads = 1; set enable_external_file_cache = false; set memory_limit = '{MEMORY_LIMIT_MB}MB'; set temp_directory = ''")
             connection.execute("set allowed_directories = ['" + str(self._trace.path).replace("'", "''") + "']")
             connection.execute("set enable_external_access = false; set lock_configuration = true")
             for table in self._document.words:
