@@ -222,7 +222,8 @@ class DocumentReader:
     def _opened(self) -> Any:
         if self._connection is None:
             connection = duckdb_module().connect(":memory:")
-            connection.execute(f"set threads = 1; set enable_external_file_cache = false; set memory_limit = '{MEMORY_LIMIT_MB}MB'; set temp_directory = ''")
+            connection.execute("set threads = 1; set enable_external_file_cache = false; set temp_directory = ''")
+            connection.execute(f"set memory_limit = '{MEMORY_LIMIT_MB}MB'")
             connection.execute("set allowed_directories = ['" + str(self._trace.path).replace("'", "''") + "']")
             connection.execute("set enable_external_access = false; set lock_configuration = true")
             for table in self._document.words:
