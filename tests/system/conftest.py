@@ -18,12 +18,17 @@ from support.waiting import wait_until
 # At the end: other tests import their own `conftest` by that name. TraceWriter is the readers'.
 sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "python")]
 
+from commands import VAR_TMP_VARIABLE
 from kept import DEADLINE_S, Sampled
+
+from glassfs import places
 
 
 @pytest.fixture(autouse=True)
 def state_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv(VAR_TMP_VARIABLE, str(tmp_path / "var-tmp"))
+    monkeypatch.setattr(places, "VAR_TMP", tmp_path / "var-tmp")
 
 
 @pytest.fixture
