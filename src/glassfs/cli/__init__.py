@@ -22,6 +22,7 @@ VERBS = {
     "report": "Show what a trace holds: classes, files, processes, errors.",
     "calls": "Print a trace call by call, as strace would; -f follows.",
     "sql": "Ask a trace in SQL.",
+    "names": "Ask a database which file is which table or index.",
     "traces": "List, remove and prune traces.",
     "doctor": "Check what works here, and say how to fix what does not.",
     "version": "Print the versions of glassfs, recorder and schema.",
