@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support import people, places, recorder
+from support.servers import running_server, server  # noqa: F401 (fixtures)
 
 DEFAULT_DEADLINE_S = 120
 MARKERS = (

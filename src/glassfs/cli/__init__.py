@@ -24,6 +24,9 @@ VERBS = {
     "sql": "Ask a trace in SQL.",
     "names": "Ask a database which file is which table or index.",
     "traces": "List, remove and prune traces.",
+    "serve": "Record the machine's figures and ship traces, until it is stopped.",
+    "elastic": "Set up Elasticsearch or OpenSearch, ship traces to it, show how far it is.",
+    "config": "Check config.yml; show settings and where each comes from.",
     "doctor": "Check what works here, and say how to fix what does not.",
     "version": "Print the versions of glassfs, recorder and schema.",
 }

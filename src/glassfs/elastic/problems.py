@@ -52,8 +52,7 @@ def _meaning(status: int, kind: str, reason: str) -> tuple[str, str | None]:
     if status == 401:
         return _who_are_you(reason)
     if (
-        status == 403
-        and kind == "cluster_block_exception"
+        (status == 403 and kind == "cluster_block_exception")
         or "index_block" in reason
         or kind == "cluster_block_exception"
     ):
@@ -106,7 +105,7 @@ def _blocked(reason: str) -> tuple[str, str]:
 def _conflict(reason: str) -> tuple[str, str | None] | None:
     if "same priority" in reason:
         return f"another template claims these names: {_short(reason)}", "Change its patterns or its priority."
-    if "same name as" in reason or "alias" in reason and "exists" in reason:
+    if "same name as" in reason or ("alias" in reason and "exists" in reason):
         return f"the name is taken: {_short(reason)}", "Rename what is there, or set another elastic.namespace."
     return None
 

@@ -25,7 +25,8 @@ _NODES_FILTER = "nodes.*.version,nodes.*.build_flavor,nodes.*.modules.elasticsea
 
 @dataclass(frozen=True)
 class Capabilities:
-    """`lifecycle`: ilm or ism, if the server has that part. `index_mode`: whether the setting exists."""
+    """`lifecycle`: which one it may have, ilm or ism. `index_mode`: whether that setting exists, and must be set.
+    `wildcard`: whether that type can be grouped by."""
 
     lifecycle: str
     index_mode: bool
@@ -51,7 +52,7 @@ class Server:
 def capabilities(distribution: str, version: Version) -> Capabilities:
     """By the releases that brought each."""
     if distribution == OPENSEARCH:
-        return Capabilities(lifecycle="ism", index_mode=False, wildcard=version >= (2, 15, 0))
+        return Capabilities(lifecycle="ism", index_mode=False, wildcard=False)
     return Capabilities(lifecycle="ilm", index_mode=version >= (8, 17, 0), wildcard=True)
 
 
