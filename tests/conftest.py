@@ -16,6 +16,7 @@ MARKERS = (
     "root: needs root (mounts filesystems, changes users)",
     "mount: mounts through the recorder: needs /dev/fuse and the built binary",
     "slow: too long for `make test`; `make test-all` runs it",
+    "metricbeat: compares with the real Metricbeat, which is built first; `make test-elastic` runs it",
     "deadline(seconds): the longest the test may take",
 )
 

@@ -63,9 +63,26 @@ def state_directories() -> list[Path]:
     return [home / "glassfs/traces", Path(f"/var/tmp/glassfs-{os.geteuid()}/traces")]
 
 
+def system_directory() -> Path:
+    """Where the sampler's traces lie: beside the others, so that they are never listed among them."""
+    return state_directories()[0].with_name("system")
+
+
+def system_traces() -> list[Trace]:
+    """The sampler's, the oldest first: the machine's own figures. What cannot be opened is left out."""
+    root = system_directory()
+    found = [_entry(path) for path in _folders(root)] if _is_ours(root) else []
+    return sorted((entry.trace for entry in found if entry.trace), key=lambda trace: trace.about.start_ns)
+
+
+def trace_folders() -> list[Path]:
+    """Of this user, in no order that means anything; whatever is in them."""
+    return [path for root in state_directories() if _is_ours(root) for path in _folders(root)]
+
+
 def entries() -> list[Entry]:
     """All traces of this user, the newest first; what cannot be opened comes last."""
-    found = [_entry(path) for root in state_directories() if _is_ours(root) for path in _folders(root)]
+    found = [_entry(path) for path in trace_folders()]
     return sorted(found, key=lambda entry: (-entry.start_ns, entry.name))
 
 
