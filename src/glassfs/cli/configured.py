@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -37,18 +37,23 @@ def settings_options(function: Function) -> Function:
     )(function)
 
 
-def loaded(config: str | None, sets: tuple[str, ...] = (), **flags: str | list[str]) -> Loaded:
-    """The settings, what warns of them said on stderr. `flags`: what the verb's own arguments set, as SECTION__NAME."""
+def loaded(
+    config: str | None,
+    sets: tuple[str, ...] = (),
+    *,
+    flags: Mapping[str, str | list[str]] = {},
+    warn: Callable[[str], None] = talk,
+) -> Loaded:
+    """The settings; what warns of them is said. `flags`: what the verb's own arguments set, by dotted name."""
     from glassfs.config.load import default_file, load
 
     path = Path(config) if config else default_file(os.environ)
     if config is None and path is None and HERE.exists():
-        talk(f"{HERE} in this directory is read only when it is named: -c {HERE}")
+        warn(f"{HERE} in this directory is read only when it is named: -c {HERE}")
     given: dict[str, str | list[str]] = dict(_pair(one) for one in sets)
-    given |= {name.replace("__", "."): value for name, value in flags.items()}
-    found = load(path, os.environ, given)
+    found = load(path, os.environ, {**given, **flags})
     for warning in found.warnings:
-        talk(f"warning: {shown(warning)}")
+        warn(f"warning: {shown(warning)}")
     return found
 
 

@@ -50,6 +50,8 @@ def _logins(elastic: Elastic, given: Mapping[str, Given]) -> Iterator[Problem]:
     for one, other in (("api_key", "api_key_file"), ("password", "password_file")):
         if getattr(elastic, one) is not None and getattr(elastic, other) is not None:
             yield Problem(f"elastic.{one} and elastic.{other} are both given", _spot(given, other), "Keep one.")
+    if elastic.api_key is not None and not secrets.is_api_key(elastic.api_key):
+        yield Problem("elastic.api_key is no API key", _spot(given, "api_key"), secrets.API_KEY_FORM)
     keys = [name for name in ("api_key", "api_key_file") if getattr(elastic, name) is not None]
     users = [name for name in ("user", "password", "password_file") if getattr(elastic, name) is not None]
     if keys and users:

@@ -6,6 +6,7 @@ Whatever is printed of these objects hides them.
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,11 @@ MAX_BYTES = 64 << 10
 
 # Bytes. Names of files are few and guessable: a short key would be guessed with them.
 HASH_KEY_MIN = 16
+
+API_KEY_FORM = "It is id:key or its base64 form, without spaces; Elasticsearch shows both when it makes one."
+
+
+_API_KEY = re.compile(r"[!-~]+")
 
 
 @dataclass(frozen=True, repr=False)
@@ -57,6 +63,8 @@ def credentials(elastic: Elastic, environ: Mapping[str, str]) -> Credentials:
     """How to log in. Of settings that were loaded the environment is part already; others get it here."""
     api_key = _one(elastic.api_key, elastic.api_key_file, "" if elastic.user else environ.get(API_KEY_VARIABLE, ""))
     if api_key is not None:
+        if not is_api_key(api_key):
+            raise BadUsage("elastic.api_key is no API key", where=elastic.api_key_file, next_step=API_KEY_FORM)
         return Credentials(api_key=api_key)
     if elastic.user is None:
         return Credentials()
@@ -80,6 +88,11 @@ def read_secret(path: Path) -> str:
     if not text or not text.isprintable():
         raise BadUsage(f"this file holds no key ({'more than one line' if text else 'it is empty'})", where=str(path))
     return text
+
+
+def is_api_key(text: str) -> bool:
+    """Whether it can stand in a header: a library's own message would repeat what cannot."""
+    return _API_KEY.fullmatch(text) is not None
 
 
 def path_hash_key(hash_paths: HashPaths) -> bytes:

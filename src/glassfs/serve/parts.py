@@ -1,0 +1,42 @@
+"""Which parts the settings ask for. Imports a part only when it is made: who only samples needs no HTTP."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from glassfs.config.model import Settings
+from glassfs.errors import BadUsage
+from glassfs.serve.keeper import Part, Plan
+
+
+def planned(settings: Settings, environ: Mapping[str, str]) -> list[Plan]:
+    """Raises BadUsage where there is nothing to do."""
+    plans = []
+    if settings.sampler.enabled:
+        plans.append(Plan("sampler", lambda: _sampler(settings)))
+    if settings.elastic.enabled:
+        plans.append(Plan("shipper", lambda: _shipper(settings, environ)))
+    if not plans:
+        raise BadUsage(
+            "nothing to do: neither the sampler nor shipping is enabled",
+            next_step="Set sampler.enabled: true or elastic.enabled: true in config.yml, or give --set NAME=true.",
+        )
+    return plans
+
+
+def _sampler(settings: Settings) -> Part:
+    made: Part = _class("glassfs.system.sampler", "Sampler")(settings)
+    return made
+
+
+def _shipper(settings: Settings, environ: Mapping[str, str]) -> Part:
+    from glassfs.config.secrets import credentials
+
+    made: Part = _class("glassfs.elastic.shipper", "Shipper")(settings, credentials(settings.elastic, environ))
+    return made
+
+
+def _class(module: str, name: str) -> Any:
+    return getattr(importlib.import_module(module), name)
