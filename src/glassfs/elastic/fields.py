@@ -102,7 +102,9 @@ _EVENTS = (
     Field("glassfs.dev", Type.KEYWORD, "Device number of the backing filesystem"),
     Field("glassfs.fh", Type.KEYWORD, "The open file's number, from open to release"),
     Field("glassfs.family", Type.KEYWORD, "What the file is to a database: postgresql.wal, rocksdb.sst ...; or other"),
-    Field("glassfs.relation", Type.KEYWORD, "Its table or index, where `glassfs names` has asked: database.schema.name"),
+    Field(
+        "glassfs.relation", Type.KEYWORD, "Its table or index, where `glassfs names` has asked: database.schema.name"
+    ),
     Field("glassfs.path2", Type.PATH, "The other name of a rename, link or copy"),
 )
 

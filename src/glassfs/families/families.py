@@ -50,7 +50,7 @@ class Families:
         if relation := self.relations.get(stem):
             return Found(relation.family, relation.name)
         main = self.relations.get(re.sub(FORK, "", stem))
-        return Found(self._by_rule(path), main and main.name)
+        return Found(self._by_rule(path), main.name if main else None)
 
     def _by_rule(self, path: str) -> str:
         return next((name for name, pattern in self._compiled if pattern.fullmatch(path)), NONE)

@@ -112,7 +112,7 @@ def families(rows: Sequence[FamilyRow], noun: str, *, title: str, paint: Paint, 
 
 
 def _amounts(
-    rows: Sequence[FileRow] | Sequence[FamilyRow],
+    rows: Sequence[FileRow | FamilyRow],
     names: Sequence[str],
     noun: str,
     *,

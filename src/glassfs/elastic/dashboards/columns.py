@@ -94,7 +94,7 @@ class Columns:
         part = {"label": f"Part of {ratio.label}"}
         above = self._add({**_plain(ratio.above), **part}, self._part(id, 0))
         below = self._add({**_plain(ratio.below), **part}, self._part(id, 1))
-        tree = {"type": "function", "name": "divide", "args": [above, below]}
+        tree: Json = {"type": "function", "name": "divide", "args": [above, below]}
         tree |= {"location": {"min": 0, "max": len(formula)}, "text": formula}
         column: Json = {"operationType": "math", "params": {"tinymathAst": tree}, "references": [above, below]}
         math = self._add({**_NUMBER, **part, **column}, self._part(id, 2))

@@ -81,7 +81,8 @@ class Metric:
 
 @dataclass(frozen=True)
 class Ratio:
-    """One sum by another, in each step of time; in charts alone."""
+    """One sum or count by another, in each step of time; in charts alone. Only `below` may have an `only`, and then it
+    is a count."""
 
     label: str
     above: Metric

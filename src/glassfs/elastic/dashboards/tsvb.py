@@ -3,6 +3,8 @@ TSVB ("metrics") visualizations."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from glassfs.elastic.dashboards.model import COLORS, Chart, Function, Look, Metric, Ratio, Unit
 from glassfs.elastic.dashboards.saved import Json, kuery
 
@@ -84,11 +86,15 @@ def _metric(id: str, metric: Metric) -> list[Json]:
 
 
 def _ratio(id: str, ratio: Ratio) -> list[Json]:
-    """A metric with a query of its own is a filter ratio's numerator: by the number 1 if it is a sum or a count."""
-    above, below = (_one(f"{id}-{name}", one) for name, one in (("above", ratio.above), ("below", ratio.below)))
-    variables = [{"id": f"{id}-v{n}", "name": n, "field": one["id"]} for n, one in (("above", above), ("below", below))]
+    """TSVB has no count with a query of its own, only the share that passes it: times all, that is the count."""
+    parts = {"above": _one(f"{id}-above", ratio.above), "below": _one(f"{id}-below", replace(ratio.below, only=""))}
     script = "divide(params.above, params.below)"
-    return [above, below, {"id": f"{id}-ratio", "type": "math", "variables": variables, "script": script}]
+    if ratio.below.only:
+        share = {"type": "filter_ratio", "metric_agg": "count", "numerator": kuery(ratio.below.only)}
+        parts["share"] = {"id": f"{id}-share", **share, "denominator": kuery("")}
+        script = "divide(params.above, multiply(params.below, params.share))"
+    variables = [{"id": f"{id}-v-{name}", "name": name, "field": one["id"]} for name, one in parts.items()]
+    return [*parts.values(), {"id": f"{id}-ratio", "type": "math", "variables": variables, "script": script}]
 
 
 def _one(id: str, metric: Metric) -> Json:
