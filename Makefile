@@ -82,6 +82,9 @@ format: $(VENV)/.packages ## Format Rust and Python, and repair what ruff can
 events-doc: compile ## Write docs/events.md from the recorder's schema
 	@$(PYTHON) tools/events_doc.py $(VENV)/bin/glassfs-recorder > docs/events.md
 
+fields-doc: compile ## Write docs/reference/fields.md from the table of what is shipped
+	@$(PYTHON) tools/fields_doc.py > docs/reference/fields.md
+
 config-doc: compile ## Write docs/reference/config.md and config.example.yml from the model of the settings
 	@$(PYTHON) tools/config_doc.py reference > docs/reference/config.md
 	@$(PYTHON) tools/config_doc.py example > config.example.yml
@@ -93,6 +96,10 @@ posix: compile ## pjdfstest behind the mount, as root; PLANE=daemon
 bench: compile ## Measure beside native, strace and LoggedFS; writes bench/results/latest.json (under 25 minutes)
 	@tools/deps.sh mount rocksdb postgresql bench
 	@$(PYTHON) -m bench
+
+bench-elastic: compile ## Shipping beside a bare loader on a real OpenSearch; writes bench/results/elastic.json
+	@tools/deps.sh elastic
+	@$(PYTHON) -m bench.elastic --long 10
 
 wheel: $(VENV)/.packages ## Build dist/glassfs-*.whl: package, entry point and recorder
 	@tools/deps.sh build
@@ -130,4 +137,4 @@ recorder: $(VENV)/.installed
 failpoints: compile
 	@tools/build.sh failpoints
 
-.PHONY: help demo compile run all end rocks psql elastic-up elastic-down test test-elastic check test-all lint format events-doc config-doc fields-doc posix bench wheel deps clean recorder failpoints
+.PHONY: help demo compile run all end rocks psql elastic-up elastic-down test test-elastic check test-all lint format events-doc config-doc fields-doc posix bench bench-elastic wheel deps clean recorder failpoints

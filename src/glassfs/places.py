@@ -68,10 +68,11 @@ def system_directory() -> Path:
     return state_directories()[0].with_name("system")
 
 
-def system_traces() -> list[Trace]:
-    """The sampler's, the oldest first: the machine's own figures. What cannot be opened is left out."""
-    root = system_directory()
-    found = [_entry(path) for path in _folders(root)] if _is_ours(root) else []
+def system_traces(*, beside: Path | None = None) -> list[Trace]:
+    """The sampler's, the oldest first: the machine's own figures. What cannot be opened is left out. `beside` a trace:
+    also those beside the folder that it lies in, which may have come from elsewhere."""
+    roots = {system_directory()} | ({beside.resolve().parent.with_name("system")} if beside else set())
+    found = [entry_at(path) for root in roots if _is_ours(root) for path in _folders(root)]
     return sorted((entry.trace for entry in found if entry.trace), key=lambda trace: trace.about.start_ns)
 
 
@@ -82,7 +83,7 @@ def trace_folders() -> list[Path]:
 
 def entries() -> list[Entry]:
     """All traces of this user, the newest first; what cannot be opened comes last."""
-    found = [_entry(path) for path in trace_folders()]
+    found = [entry_at(path) for path in trace_folders()]
     return sorted(found, key=lambda entry: (-entry.start_ns, entry.name))
 
 
@@ -102,7 +103,8 @@ def _folders(root: Path) -> list[Path]:
     return [root / name for name in names if not name.startswith(".") and (root / name).is_dir()]
 
 
-def _entry(path: Path) -> Entry:
+def entry_at(path: Path) -> Entry:
+    """A folder that is a trace or was to be one."""
     try:
         return Entry(path, Trace(path))
     except GlassfsError as problem:
@@ -128,7 +130,7 @@ def find_entry(word: str) -> Entry:
 
 
 def _at(path: Path) -> Entry:
-    entry = _entry(path)
+    entry = entry_at(path)
     if isinstance(entry.problem, TraceNotFound):
         raise entry.problem
     return entry

@@ -14,7 +14,7 @@ from glassfs.families import Families
 from glassfs.families.names import Relation
 from glassfs.families.rules import Rule, parse
 from glassfs.query import Reader
-from glassfs.query.families import with_families
+from glassfs.query.families import family_of_path, relation_of_path, with_families
 from glassfs.trace import Trace
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "python"))
@@ -75,6 +75,8 @@ def test_sql_says_the_same_as_python(ours: Families, relations: dict[str, Relati
         database.execute("create table rows(path varchar)")
         database.executemany("insert into rows values (?)", [[path] for path in [*KNOWN, None, *KNOWN]])
         found = database.execute(f"select path, family, relation from {with_families('rows', known)}").fetchall()
+        one_by_one = f"select path, {family_of_path(known)}, {relation_of_path(known)} from rows"
+        assert sorted(database.execute(one_by_one).fetchall(), key=str) == sorted(found, key=str)
     assert len(found) == 2 * len(KNOWN) + 1
     for path, family, relation in found:
         expected = (None, None) if path is None else (known.of(path).family, known.of(path).relation)

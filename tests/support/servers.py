@@ -100,8 +100,9 @@ class RealServer:
 
     def forget_everything(self) -> None:
         """No index, template, policy or block of ours or of a test is left."""
-        unblocked = {"cluster.blocks.read_only": None, "cluster.blocks.read_only_allow_delete": None}
-        self.ask("PUT", "/_cluster/settings", {"persistent": unblocked})
+        # One at a time: a read-only cluster takes nothing but the one setting that ends it.
+        for block in ("read_only", "read_only_allow_delete"):
+            self.ask("PUT", "/_cluster/settings", {"persistent": {f"cluster.blocks.{block}": None}})
         for name in self.ask("GET", "/_cat/indices?format=json&h=index&expand_wildcards=open"):
             self.ask("DELETE", f"/{name['index']}", allow=(404,))
         for template in self.ask("GET", "/_index_template")["index_templates"]:

@@ -13,6 +13,7 @@ from glassfs.cli.screen import answer_json, color_option, json_option, shown
 
 if TYPE_CHECKING:
     from glassfs.config.load import Loaded
+    from glassfs.config.messages import Problem
 
 
 @click.group()
@@ -36,15 +37,16 @@ def check(file: str | None, as_json: bool) -> None:
 
     Variables GLASSFS_* are checked with it.
     """
-    found = loaded(file)
+    found = _loaded_or_told(file) if as_json else loaded(file)
     by_kind = [origin.kind for origin in found.origins.values()]
     if as_json:
         counts = {kind: by_kind.count(kind) for kind in ("file", "environment", "default")}
-        answer_json({"file": _file(found), "settings_from": counts, "warnings": list(found.warnings)})
+        answer_json({"file": _file(found), "problems": [], "settings_from": counts, "warnings": list(found.warnings)})
         return
-    parts = [f"{by_kind.count('file')} settings"] if found.path else []
+    many = by_kind.count("file")
+    parts = [f"{many} setting{'' if many == 1 else 's'}"] if found.path else []
     variables = by_kind.count("environment")
-    parts += [f"{variables} from the environment"] if variables else []
+    parts += [f"{variables} more from the environment"] if variables else []
     what = f"{shown(found.path)} is good" if found.path else f"there is no file ({_looked_for()}); the defaults count"
     click.echo(what + (f": {', '.join(parts)}" if parts else ""))
 
@@ -66,6 +68,23 @@ def show(config: str | None, sets: tuple[str, ...], origin: bool, as_json: bool)
     click.echo(f"# {shown(found.path) if found.path else 'no file: ' + _looked_for()}")
     for line in as_lines(found, with_origin=origin):
         click.echo(shown(line))
+
+
+def _loaded_or_told(file: str | None) -> Loaded:
+    """Errors as JSON too; the words for a person are on stderr as always."""
+    from glassfs.config.messages import ConfigError
+
+    try:
+        return loaded(file)
+    except ConfigError as error:
+        answer_json({"file": file, "problems": [_as_row(problem) for problem in error.problems]})
+        raise
+
+
+def _as_row(problem: Problem) -> dict[str, Any]:
+    spot = problem.spot
+    place = {"line": spot and spot.number, "column": spot.column + 1 if spot and spot.number else None}
+    return {"what": problem.what, "where": spot and spot.where, **place, "hint": problem.hint}
 
 
 def _as_rows(found: Loaded) -> list[dict[str, Any]]:

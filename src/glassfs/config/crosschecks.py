@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from glassfs.config import secrets
-from glassfs.config.messages import Problem, Spot
+from glassfs.config.messages import Problem, Spot, quoted
 from glassfs.config.model import SECRETS, Elastic, Settings
 from glassfs.errors import GlassfsError
 
@@ -129,7 +129,7 @@ def is_loopback(name: str) -> bool:
 def _labels(settings: Settings, given: Mapping[str, Given]) -> Iterator[Problem]:
     for name in settings.labels:
         if not _LABEL.fullmatch(name):
-            what = f"'{name[:LABEL_MAX]}' is no name for a label"
+            what = f"{quoted(name)} is no name for a label"
             yield Problem(what, _spot(given, "labels", name), f"Letters, digits, _ and -, at most {LABEL_MAX}.")
 
 

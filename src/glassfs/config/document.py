@@ -14,7 +14,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
-from glassfs.config.messages import ConfigError, Problem, Spot, meant, without_secret_blocks, without_secrets
+from glassfs.config.messages import ConfigError, Problem, Spot, meant, quoted, without_secret_blocks, without_secrets
 from glassfs.errors import BadUsage
 
 # A hand-written file is a few kB; this is no config.yml.
@@ -231,7 +231,7 @@ class _Reading:
                 self.problems.append(Problem("a name must be a single word", spot))
             elif key.value in found:
                 first = found[key.value][0].number
-                self.problems.append(Problem(f"'{key.value}' stands here twice, first in line {first}", spot))
+                self.problems.append(Problem(f"{quoted(key.value)} stands here twice, first in line {first}", spot))
             else:
                 found[key.value] = (spot, self._value(value, yaml))
         return found

@@ -14,15 +14,12 @@ from typing import Any
 import msgspec
 
 from glassfs.config import crosschecks, document
-from glassfs.config.messages import ConfigError, Problem, Spot, meant, without_secrets
+from glassfs.config.messages import NAME_SHOWN, ConfigError, Problem, Spot, meant, quoted, without_secrets
 from glassfs.config.model import Settings
 from glassfs.config.settings import VARIABLE_PREFIX, Setting, all_settings, built, sections
 
 # Words of YAML 1.1 that 1.2 takes for texts.
 YES, NO = ("yes", "on", "y"), ("no", "off", "n")
-
-# Letters of a wrong value that are repeated; the line is shown too.
-WORD_SHOWN = 60
 
 SYSTEM_FILE = Path("/etc/glassfs/config.yml")
 
@@ -152,10 +149,10 @@ def _unknown(name: str, section: str, spot: Spot) -> Problem:
     here = list(dict.fromkeys(one.partition(".")[0] for one in those))
     elsewhere = {full.rpartition(".")[2]: full for full in [*all_settings(), *filter(None, sections())]}
     near = elsewhere.get(name) or meant(name, here) or elsewhere.get(meant(name, elsewhere, cutoff=0.8) or "")
-    what = f"{section} has no setting '{name}'" if section else f"there is no section '{name}'"
+    what = f"{section} has no setting {quoted(name)}" if section else f"there is no section {quoted(name)}"
     if near:
         return Problem(f"{what}, did you mean '{near}'?", spot)
-    return Problem(what, spot, f"There {'is' if len(here) == 1 else 'are'}: {', '.join(here)}.")
+    return Problem(what, spot, f"Known: {', '.join(here)}.")
 
 
 def _did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -198,7 +195,9 @@ def _from_flags(flags: Mapping[str, str | list[str]]) -> _Layer:
         line = f"--set {name}={text}"
         if setting is None:
             spot = _spot("--set", line, len("--set "), len(name))
-            layer.problems.append(Problem(f"there is no setting '{name}'" + _did_you_mean(name, all_settings()), spot))
+            layer.problems.append(
+                Problem(f"there is no setting {quoted(name)}" + _did_you_mean(name, all_settings()), spot)
+            )
         elif setting.is_secret:
             hint = f"Set {name}_file or ${setting.variable}: every user of this machine can read a command line."
             layer.problems.append(Problem(f"--set: {name} is a secret and not taken from a flag", None, hint))
@@ -241,14 +240,14 @@ def _not(setting: Setting, value: Any) -> str:
         kind = "list" if isinstance(value, list) else "section"
         return f", not a {kind}" if kind == "section" or not setting.is_list else ""
     word = str(value).lower() if isinstance(value, bool) else str(value)
-    return f", not '{word[:WORD_SHOWN]}'{_instead(setting, word)}"
+    return f", not '{word[:NAME_SHOWN]}'{_instead(setting, word)}"
 
 
 def _instead(setting: Setting, word: str) -> str:
     if setting.members[0] is bool and word.lower() in YES + NO:
         return f"; write {'true' if word.lower() in YES else 'false'}"
     near = _did_you_mean(word, setting.choices)
-    return f"; write [{word}]" if setting.is_list and not near and len(word) < WORD_SHOWN else near
+    return f"; write [{word}]" if setting.is_list and not near and len(word) < NAME_SHOWN else near
 
 
 def _resolved(setting: Setting, value: Any, base: Path) -> Any:

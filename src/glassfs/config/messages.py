@@ -22,17 +22,23 @@ LINE_SHOWN = 84
 # Columns of a hint, which may list names.
 HINT_WIDTH = 94
 
+# Letters of a name or value that are repeated; the line is shown, too.
+NAME_SHOWN = 60
+
 HIDDEN = "***"
 
-# Names of settings, right or mistyped, whose value is nobody's business.
-_SECRET_NAME = re.compile(
-    r"""(?ix) \b (?![\w-]*_file\b)
-        [\w-]* (?: pass | pwd | secret | token | (?:api|access|private)[_-]?key ) [\w-]*
-        ["']? \s* [:=] (?P<value> \s* (?=\S) )?"""
-)
+# Settings whose value is nobody's business, right or mistyped: by a part of their name, or near to one.
+_SECRET_PART = re.compile(r"(?i)pass|pwd|secret|token|key")
+_SECRET_NAMES = ("password", "api_key")
 
-# user:password@ in an address, with or without a scheme before it.
-_LOGIN = re.compile(r"""(?: (?<=://) [^\s\["',]*: | (?<![^\s\["',=]) [^\s\["',/:=]+: (?!//) ) \S* @""", re.VERBOSE)
+# A name and what is between it and its value, should the colon be missing or wrong.
+_NAME = re.compile(r"""(?P<name>[A-Za-z_][\w-]*)["']?\s*[:=]?\s*(?=(?P<more>\S?))""")
+
+_SETTING = re.compile(r"""\s*["']?[\w-]+["']?\s*:(\s|$)""")
+
+# What stands before an @ in an address is a login, and what is no port after its colon was to be one.
+_LOGIN = re.compile(r"""(?: (?<=://) | (?<![^\s\[\]{}"',=]) ) \S+ @""", re.VERBOSE)
+_NO_PORT = re.compile(r"""(?<=//)(?!\[)([^\s/:]*:)(?!\d{1,5}(?:[/\s\]}"',.]|$))\S+""")
 
 
 @dataclass(frozen=True)
@@ -52,13 +58,18 @@ class Problem:
     spot: Spot | None
     hint: str | None = None
 
-    def lines(self) -> list[str]:
+    def __post_init__(self) -> None:
+        # What was given is repeated in both.
+        object.__setattr__(self, "what", without_logins(self.what))
+        object.__setattr__(self, "hint", self.hint and without_logins(self.hint))
+
+    def lines(self, *, with_hint: bool = True) -> list[str]:
         spot = self.spot
         said = [f"{spot.where}: {self.what}" if spot else self.what]
         if spot and spot.line.strip():
             said += _picture(spot)
-        said += [f"  {line}" for line in textwrap.wrap(self.hint or "", HINT_WIDTH, break_long_words=False)]
-        return [without_logins(line) for line in said]
+        hint = self.hint if self.hint and with_hint else ""
+        return said + [f"  {line}" for line in textwrap.wrap(hint, HINT_WIDTH, break_long_words=False)]
 
 
 class ConfigError(BadUsage):
@@ -72,8 +83,11 @@ class ConfigError(BadUsage):
     def __str__(self) -> str:
         shown = self.problems[:PROBLEMS_SHOWN]
         rest = len(self.problems) - len(shown)
-        lines = [line for problem in shown for line in problem.lines()] + ([f"... and {rest} more"] if rest else [])
-        return "\n  ".join([self.what, *lines])
+        lines, hinted = [self.what], set[str | None]()
+        for problem in shown:
+            lines += problem.lines(with_hint=problem.hint not in hinted)
+            hinted.add(problem.hint)
+        return "\n  ".join(lines + ([f"... and {rest} more"] if rest else []))
 
 
 def meant(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
@@ -82,15 +96,38 @@ def meant(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None
 
 
 def without_logins(text: str) -> str:
-    return _LOGIN.sub(f"{HIDDEN}@", text)
+    return _NO_PORT.sub(rf"\1{HIDDEN}", _LOGIN.sub(f"{HIDDEN}@", text))
+
+
+def _secret_in(line: str) -> re.Match[str] | None:
+    """The first name on the line that may be that of a secret."""
+    before, end = "", 0
+    for found in _NAME.finditer(line):
+        # A wrong letter in the name makes two of it.
+        joined = before + found["name"] if found.start() == end + 1 else found["name"]
+        if _is_secret(found["name"]) or _is_secret(joined):
+            return found
+        before, end = found["name"], found.end("name")
+    return None
+
+
+def _is_secret(name: str) -> bool:
+    if name.endswith("_file"):
+        return False
+    return bool(_SECRET_PART.search(name)) or meant(name.lower(), _SECRET_NAMES, cutoff=0.7) is not None
 
 
 def without_secrets(line: str) -> str:
     """The line up to a secret: what follows on its line may belong to it."""
-    found = _SECRET_NAME.search(line)
-    if found and found["value"] is not None:
-        line = line[: found.end()] + HIDDEN
+    found = _secret_in(line)
+    if found and found["more"]:
+        line = line[: found.start("more")] + HIDDEN
     return without_logins(line)
+
+
+def quoted(name: str) -> str:
+    """A name that nobody knows, as a message repeats it: with a colon missing, it may have swallowed its value."""
+    return f"'{without_secrets(name)[:NAME_SHOWN]}'"
 
 
 def without_secret_blocks(lines: Sequence[str]) -> list[str]:
@@ -99,10 +136,10 @@ def without_secret_blocks(lines: Sequence[str]) -> list[str]:
     secret_indent: int | None = None
     for line in lines:
         indent = len(line) - len(line.lstrip())
-        if secret_indent is not None and line.strip() and indent <= secret_indent:
+        if secret_indent is not None and indent <= secret_indent and _SETTING.match(line):
             secret_indent = None
         kept.append(HIDDEN if secret_indent is not None and line.strip() else without_secrets(line))
-        if secret_indent is None and _SECRET_NAME.search(line):
+        if secret_indent is None and _secret_in(line):
             secret_indent = indent
     return kept
 

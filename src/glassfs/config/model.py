@@ -108,7 +108,7 @@ class Elastic(Section, frozen=True):
         Meta(
             pattern=r"^[a-z0-9][a-z0-9_.]{0,99}$",
             description="Part of every index's name: keeps teams or uses apart",
-            extra={"allowed": "small letters, digits, _ and . (a letter or digit first, 100 at most)"},
+            extra={"allowed": "small letters, digits, _ and ., at most 100"},
         ),
     ] = "default"
     ship: Annotated[

@@ -30,11 +30,16 @@ def as_yaml(value: Any) -> str:
         return "[" + ", ".join(map(as_yaml, value)) + "]"
     if isinstance(value, str):
         plain = _PLAIN.fullmatch(value) and not value.endswith(":") and scalar(value) == value
-        # A JSON text is a YAML text.
-        return value if plain else json.dumps(value, ensure_ascii=False)
+        return value if plain else f'"{"".join(map(_in_quotes, value))}"'
     if isinstance(value, float):
-        return f"{value:.15g}"
+        return repr(value).removesuffix(".0")
     return json.dumps(value)
+
+
+def _in_quotes(character: str) -> str:
+    if character in '"\\':
+        return "\\" + character
+    return character if character.isprintable() else f"\\U{ord(character):08x}"
 
 
 def shown_value(loaded: Loaded, setting: Setting) -> Any:

@@ -204,7 +204,8 @@ def _why(error: httpx.HTTPError, host: str) -> tuple[str, str]:
     if isinstance(error, httpx.RemoteProtocolError):
         hint = f"Is it https://{host.partition('://')[2]} ?" if host.startswith("http:") else "Check elastic.hosts."
         return "what listens there does not answer in HTTP", hint
-    return f"the connection broke: {str(cause) or type(cause).__name__}", "Is the server still running?"
+    reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    return f"the connection broke: {reason.lower()}", "Is the server still running?"
 
 
 def _certificate(cause: ssl.SSLCertVerificationError) -> tuple[str, str]:

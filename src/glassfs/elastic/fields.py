@@ -101,7 +101,7 @@ _EVENTS = (
     Field("glassfs.mode", Type.LONG, "Mode bits of a create, mkdir, mknod or chmod"),
     Field("glassfs.dev", Type.KEYWORD, "Device number of the backing filesystem"),
     Field("glassfs.fh", Type.KEYWORD, "The open file's number, from open to release"),
-    Field("glassfs.family", Type.KEYWORD, "What the file is to a database: postgresql.wal, rocksdb.sst ...; or other"),
+    Field("glassfs.family", Type.KEYWORD, "What the file is to a database: postgresql.wal, rocksdb.sst ...; or other; absent if hash_paths is on"),
     Field(
         "glassfs.relation", Type.KEYWORD, "Its table or index, where `glassfs names` has asked: database.schema.name"
     ),
@@ -144,7 +144,7 @@ _TRACES = (
     Field("glassfs.trace.recorder", Type.KEYWORD, "The recorder's version"),
     Field("glassfs.plane", Type.KEYWORD, "daemon or kernel"),
     Field("glassfs.plane_reason", Type.KEYWORD, "Why that plane"),
-    Field("glassfs.mode", Type.KEYWORD, "default or exact"),
+    Field("glassfs.trace.mode", Type.KEYWORD, "default or exact"),
     Field("glassfs.mount.source", Type.PATH, "The directories that were traced"),
     Field("glassfs.mount.point", Type.PATH, "Where they were seen"),
     Field("glassfs.mount.fs_type", Type.KEYWORD, "Their filesystems"),
@@ -163,6 +163,11 @@ _TRACES = (
     Field("glassfs.ledger.removed", Type.LONG, "Stored, and later removed by the trace's size limit"),
     Field("glassfs.ledger.shipped", Type.LONG, "Calls that the cluster has"),
     Field("glassfs.ledger.rejected", Type.LONG, "Calls that the cluster refused"),
+    Field("glassfs.ledger.expired", Type.LONG, "Calls not shipped: older than what the cluster keeps"),
+    Field("glassfs.ledger.left_out", Type.LONG, "Calls not shipped: not chosen by elastic.ship"),
+    Field("glassfs.ledger.skipped", Type.LONG, "Calls not shipped: left to the totals by elastic.when_behind"),
+    Field("glassfs.ledger.removed_unshipped", Type.LONG, "Calls removed by the size limit before they were shipped"),
+    Field("glassfs.ledger.unreadable", Type.LONG, "Calls in damaged segments"),
 )
 
 

@@ -44,6 +44,11 @@ def pattern(kind: str, namespace: str) -> str:
     return alias(kind, namespace) + ("" if kind in UNDATED else "-*")
 
 
+def period_format(per: str = "day") -> str:
+    """Of strftime, Python's and DuckDB's."""
+    return _FORMATS[per]
+
+
 def period_of(ts_ns: int, per: str = "day") -> str:
     """The UTC day, or hour, of a moment, as it stands in an index's name."""
     return datetime.fromtimestamp(ts_ns // _NANOSECONDS, UTC).strftime(_FORMATS[per])

@@ -26,6 +26,11 @@ def explain(answer: Answer, doing: str = "") -> GlassfsError:
     return ServerRefused(what, where=where or None, next_step=next_step)
 
 
+def of_item(item: dict[str, Any], host: str = "") -> GlassfsError:
+    """The error of one item of a bulk request's answer: `{"status": 403, "error": {...}, "_index": ...}`."""
+    return explain(Answer(int(item.get("status", 0)), {"error": item.get("error", {})}, host))
+
+
 def cause(answer: Answer) -> tuple[str, str]:
     """The deepest type and reason that an error names; works on a bulk item's `error` in an answer, too."""
     document = answer.document
@@ -63,7 +68,7 @@ def _meaning(status: int, kind: str, reason: str) -> tuple[str, str | None]:
         return "the server is overloaded (429)", "It is tried again by itself; fewer calls or a larger cluster help."
     if status >= 500:
         return f"the server failed ({status}): {_short(reason)}", "Look into the server's log."
-    return _conflict(reason) or (f"the server refused ({status}): {_short(reason)}", None)
+    return _misfit(kind, reason) or _conflict(reason) or (f"the server refused ({status}): {_short(reason)}", None)
 
 
 def _who_are_you(reason: str) -> tuple[str, str]:
@@ -86,7 +91,7 @@ def _not_allowed(reason: str) -> tuple[str, str]:
     return f"not allowed: {_short(reason)}", next_step
 
 
-def _blocked(reason: str) -> tuple[str, str]:
+def _blocked(reason: str) -> tuple[str, str | None]:
     if "flood-stage" in reason or "read-only-allow-delete" in reason:
         return (
             "the cluster is out of disk and takes nothing (flood stage)",
@@ -100,6 +105,13 @@ def _blocked(reason: str) -> tuple[str, str]:
     ):
         return "the cluster or index is set read-only", "Whoever set cluster.blocks or index.blocks can take it back."
     return f"the cluster does not take this now: {_short(reason)}", None
+
+
+def _misfit(kind: str, reason: str) -> tuple[str, str | None] | None:
+    if kind not in ("mapper_parsing_exception", "document_parsing_exception", "strict_dynamic_mapping_exception"):
+        return None
+    next_step = "Was the index made by another program, or before `glassfs elastic setup`? Then delete it or rename it."
+    return f"the document does not fit the index: {_short(reason)}", next_step
 
 
 def _conflict(reason: str) -> tuple[str, str | None] | None:

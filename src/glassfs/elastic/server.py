@@ -62,7 +62,8 @@ def detect(client: Client) -> Server:
     found = _from_root(answer)
     # Some builds of Elasticsearch lack the module that answers GET /.
     if found is None and answer.status in (404, 405):
-        found = _from_nodes(client.request("GET", _NODES, params={"filter_path": _NODES_FILTER}))
+        answer = client.request("GET", _NODES, params={"filter_path": _NODES_FILTER})
+        found = _from_nodes(answer)
     if found is None:
         raise _not_a_server(answer)
     distribution, version = found

@@ -1,6 +1,6 @@
 """What a cluster must have before anything is shipped to it: policy and templates. Looks first, then says what to send.
 
-Nothing is sent until all of it was found free of conflicts; a second time nothing is left to do.
+Nothing is sent until no name of ours was found to be somebody else's; a second time nothing is left to do.
 """
 
 from __future__ import annotations
@@ -70,6 +70,25 @@ def apply(client: Client, planned: Plan) -> Iterator[Step]:
         yield step
     for kind in indices.PREFIXES:
         _check_winner(client, kind, planned.namespace)
+
+
+def require(client: Client, namespace: str) -> None:
+    """EnvironmentProblem unless `setup` has been run: documents would make indices of the wrong types."""
+    for kind in indices.PREFIXES:
+        name = indices.alias(kind, namespace)
+        answer = client.request("GET", f"/_index_template/{name}")
+        if answer.status == 403:
+            # Older servers ask for manage_index_templates even for a look, which a key for shipping need not have.
+            return
+        if answer.status == 404:
+            what = f"the namespace {namespace} is not set up"
+            raise EnvironmentProblem(what, where=answer.host, next_step="Run once: glassfs elastic setup")
+        _demand(answer, f"looking for the template {name}")
+        meta = answer.document["index_templates"][0]["index_template"].get("_meta") or {}
+        _refuse_newer(meta, f"template {name}")
+        if meta.get("revision") != templates.REVISION:
+            what = f"the template {name} is not that of this glassfs"
+            raise EnvironmentProblem(what, where=answer.host, next_step="Run again: glassfs elastic setup")
 
 
 def probe(client: Client, server: Server, life: Lifecycle | None) -> Features:

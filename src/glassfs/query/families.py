@@ -28,6 +28,25 @@ def with_families(rows: str, families: Families) -> str:
          select rows.*, paths.family, paths.relation from rows left join paths on path = known_path)"""
 
 
+def family_of_path(families: Families) -> str:
+    """The same as an expression over `path`, for where each path is looked at once anyway; null without a path."""
+    by_rule = f"case when path is not null then {_by_rule(families.rules)} end"
+    if not families.relations:
+        return by_rule
+    return f"coalesce({_looked_up(families, 'family', _STEM)}, {by_rule})"
+
+
+def relation_of_path(families: Families) -> str:
+    if not families.relations:
+        return "null::varchar"
+    return f"coalesce({_looked_up(families, 'name', _STEM)}, {_looked_up(families, 'name', _MAIN)})"
+
+
+def _looked_up(families: Families, what: str, key: str) -> str:
+    entries = ", ".join(f"{_text(each.path)}: {_text(getattr(each, what))}" for each in families.relations.values())
+    return f"map {{{entries}}}[{key}]"
+
+
 def _known(families: Families) -> str:
     by_rule = _by_rule(families.rules)
     if not families.relations:

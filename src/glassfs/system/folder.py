@@ -74,7 +74,7 @@ class Folder:
                 _finish(folder)
 
     def _forget_old(self) -> None:
-        entries = [places.entry_of(Trace(folder)) for folder in reversed(_traces(self.path))]
+        entries = [places.entry_at(folder) for folder in reversed(_traces(self.path))]
         for entry in places.beyond(
             entries, now_ns=time.time_ns(), older_than_ns=int(KEPT_S * 1e9), max_bytes=KEPT_BYTES - ROLL_BYTES
         ):

@@ -1,4 +1,4 @@
-"""Brings a bundle into Kibana or OpenSearch Dashboards through their import API, and says of each refusal what it means.
+"""Brings a bundle into Kibana or OpenSearch Dashboards by their import API, and says what each refusal means.
 
 Importing again changes nothing: every object has an id of its own and replaces itself.
 """
