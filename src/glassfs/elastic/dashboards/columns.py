@@ -29,6 +29,12 @@ class Columns:
         self._columns: dict[str, Json] = {}
         self._order: list[str] = []
 
+    def orderable(self, metric: str) -> str:
+        """What values may be ordered by: the viewer knows no order by what it works out itself, so by what that is
+        made from."""
+        references = self._columns[metric].get("references")
+        return str(references[0]) if references else metric
+
     def layer(self) -> Json:
         ordered = sorted(self._order, key=lambda id: not self._columns[id]["isBucketed"])
         return {"columnOrder": ordered, "columns": self._columns, "incompleteColumns": {}, "sampling": 1}

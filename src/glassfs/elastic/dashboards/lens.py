@@ -164,7 +164,7 @@ def _chart(panel: Chart) -> tuple[str, Columns, Json]:
     split = columns.later() if panel.split else None
     accessors = [columns.metric(metric) for metric in metrics]
     if panel.split and split:
-        columns.terms(panel.split, accessors[panel.split.by], id=split)
+        columns.terms(panel.split, columns.orderable(accessors[panel.split.by]), id=split)
         layer["splitAccessor"] = split
     else:
         colors = list(CLASS_COLORS.values()) if panel.by_class else COLORS
