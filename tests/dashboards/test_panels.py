@@ -3,18 +3,20 @@ is what the trace says, and it shows something."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
-from dashboards import translate
+from dashboards import previews, translate
 from dashboards.oracle import Oracle, compare
-from dashboards.questions import Question, Row, rows_of, search_body, steps
+from dashboards.questions import Bucket, Metric, Question, Row, rows_of, search_body, steps
 from glassfs import families
 from glassfs.families import Families, postgresql
 from glassfs.families.names import save
@@ -253,3 +255,46 @@ def test_every_field_of_a_panel_is_one_the_server_can_search_and_sum(
                 for name in (each for each in wanted if each):
                     (caps,) = known[question.pattern][name].values()
                     assert caps["aggregatable"], f"{question.panel}: {name}"
+
+
+def ask(loaded: Loaded, question: Question) -> tuple[Question, list[Row]]:
+    span = loaded.oracle.span(question.pattern) if question.time_field else (0, 0)
+    step_ms = max(1000, (span[1] - span[0]) // (5 * STEPS) // 1000 * 1000)
+    question = steps(loaded.search, question, span)
+    answer = loaded.search(question.pattern, search_body(question, span, step_ms))
+    if question.documents:
+        metric = Metric("value", "max", question.sort)
+        bucket = Bucket("rows", "terms")
+        question = Question(question.panel, question.pattern, None, "", (bucket,), (metric,))
+        return question, [Row((_words(hit["_source"]),), {"value": hit["sort"][0]}) for hit in answer["hits"]["hits"]]
+    return question, rows_of(question, answer)
+
+
+def _words(document: Any) -> str:
+    if isinstance(document, dict):
+        return " ".join(_words(value) for value in document.values())
+    return str(document)
+
+
+def draw(loaded: Loaded, dashboard: dict[str, Any], objects: translate.Objects, folder: Path) -> Path:
+    panels = []
+    for panel, saved in translate.panels(dashboard, objects):
+        found = [ask(loaded, question) for question in translate.questions(saved, objects)]
+        words = json.loads(saved["attributes"].get("visState", "{}")).get("params", {}).get("markdown", "")
+        panels.append((panel["gridData"], saved["attributes"]["title"], found or words))
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{dashboard['id'].removeprefix('glassfs-')}.svg"
+    path.write_text(previews.svg(dashboard["attributes"]["title"], panels))
+    return path
+
+
+def test_each_dashboard_can_be_drawn(loaded: Loaded, bundle_of: dict[str, translate.Objects], tmp_path: Path) -> None:
+    """GLASSFS_PREVIEWS=1 keeps what was drawn in docs/previews."""
+    keep = bool(os.environ.get("GLASSFS_PREVIEWS"))
+    folder = recorder.REPOSITORY / "docs/previews" if keep else tmp_path
+    for dashboard in boards(loaded, bundle_of["lens"]):
+        if keep and loaded.database == "postgresql" and dashboard["id"] != BOARDS_OF["postgresql"]:
+            continue
+        drawn = draw(loaded, dashboard, bundle_of["lens"], folder).read_text()
+        assert "<polyline" in drawn
+        ElementTree.fromstring(drawn)

@@ -132,7 +132,7 @@ BOARD = Dashboard(
                     Documents(
                         title="The slowest calls",
                         view=EVENTS,
-                        columns=["event.duration", "event.action", "file.path", "process.thread.name", "glassfs.size"],
+                        columns=["event.duration", "event.action", "file.path", "process.thread.name", "glassfs.class"],
                         sort="event.duration",
                     ),
                     GRID_COLUMNS,
