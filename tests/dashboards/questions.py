@@ -98,7 +98,9 @@ def _aggregations(question: Question, buckets: list[Bucket], step_ms: int) -> Js
 def _bucket(question: Question, bucket: Bucket, step_ms: int) -> Json:
     match bucket.kind:
         case "date_histogram":
-            how = {"field": bucket.field, "fixed_interval": f"{step_ms}ms", "min_doc_count": 1, "time_zone": "UTC"}
+            # A rate's steps of time are all wanted; empty ones are left out of the answer here.
+            least = 0 if question.growth else 1
+            how = {"field": bucket.field, "fixed_interval": f"{step_ms}ms", "min_doc_count": least, "time_zone": "UTC"}
             return {"date_histogram": how}
         case "terms":
             metric = next((each for each in question.metrics if each.id == bucket.order_by), None)

@@ -298,3 +298,28 @@ def test_each_dashboard_can_be_drawn(loaded: Loaded, bundle_of: dict[str, transl
         drawn = draw(loaded, dashboard, bundle_of["lens"], folder).read_text()
         assert "<polyline" in drawn
         ElementTree.fromstring(drawn)
+
+
+TAMPERED = {
+    "another query": {"query": "glassfs.class: write"},
+    "another field": {"metrics": (Metric("1", "sum", "glassfs.bytes"),)},
+    "another split": {"buckets": (Bucket("b2", "terms", "glassfs.class", 12, "1"),)},
+    "a value left out": {"buckets": (Bucket("b2", "terms", "event.action", 2, "1"),)},
+}
+
+
+@pytest.mark.parametrize("wrong", TAMPERED)
+def test_an_answer_to_another_question_does_not_pass(
+    loaded: Loaded, bundle_of: dict[str, translate.Objects], wrong: str
+) -> None:
+    objects = bundle_of["classic"]
+    panel = "Types of calls, by time"
+    found = [one for board in translate.dashboards(objects) for one in questions(board, objects) if one.panel == panel]
+    (question,) = found
+    span = loaded.oracle.span(question.pattern)
+    tampered = Question(**{**vars(question), **TAMPERED[wrong]})
+    right = loaded.search(question.pattern, search_body(question, span, 1000))
+    compare(question, rows_of(question, right), loaded.oracle, 1000)
+    other = loaded.search(question.pattern, search_body(tampered, span, 1000))
+    with pytest.raises(AssertionError):
+        compare(question, rows_of(tampered, other), loaded.oracle, 1000)
