@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +93,9 @@ def check(server: RealServer, oracle: Oracle, asked: list[Question], *, lacks: t
     span = oracle.span(MACHINE)
     wrong = []
     for question in asked:
+        if server.is_elasticsearch:
+            # The minimal build for plug-in makers has no derivative: there only what the rates are made from is asked.
+            question = replace(question, growth=())
         answer = server.ask(
             "POST", f"/{MACHINE}/_search", {"track_total_hits": True, **search_body(question, span, STEP_MS)}
         )
