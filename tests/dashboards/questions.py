@@ -115,8 +115,17 @@ def _bucket(question: Question, bucket: Bucket, step_ms: int) -> Json:
 def _order(metric: Metric | None) -> str:
     if metric is None or metric.kind == "count":
         return "_count"
-    path = f"{metric.id}-only>{metric.id}" if metric.only else metric.id
+    path = f"{metric.id}-only>{metric.id}" if metric.only else _named(metric)
     return f"{path}.{metric.percent:g}" if metric.kind == "percentiles" else path
+
+
+def _named(metric: Metric) -> str:
+    """Percentiles of one field are one aggregation in both viewers."""
+    return (
+        f"percentiles-{(metric.field or '').replace(chr(46), chr(45))}"
+        if metric.kind == "percentiles" and not metric.only
+        else metric.id
+    )
 
 
 def _metrics(question: Question, only: set[str] | None = None) -> Json:
@@ -128,9 +137,11 @@ def _metrics(question: Question, only: set[str] | None = None) -> Json:
             if metric.only:
                 found[f"{metric.id}-only"] = {"filter": kql.to_query(metric.only)}
             continue
-        inside: Json = {metric.id: {metric.kind: {"field": metric.field}}}
+        name = _named(metric)
+        inside: Json = {name: {metric.kind: {"field": metric.field}}}
         if metric.kind == "percentiles":
-            inside[metric.id]["percentiles"]["percents"] = [metric.percent]
+            before = found.get(name, {}).get("percentiles", {}).get("percents", [])
+            inside[name]["percentiles"]["percents"] = [*before, metric.percent]
         found |= {f"{metric.id}-only": {"filter": kql.to_query(metric.only), "aggs": inside}} if metric.only else inside
     return found
 
@@ -186,5 +197,5 @@ def _value(metric: Metric, level: Json, whole: Json) -> float | None:
     if metric.kind == "count":
         return whole["doc_count"] if "doc_count" in whole else whole["hits"]["total"]["value"]
     if metric.kind == "percentiles":
-        return next(iter(level[metric.id]["values"].values()))
+        return level[_named(metric)]["values"][f"{float(metric.percent or 0)}"]
     return level[metric.id]["value"]
