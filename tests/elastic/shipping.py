@@ -106,7 +106,7 @@ def documents(server: RealServer, pattern: str = "glassfs-events-*") -> list[dic
         found += answer["hits"]["hits"]
         answer = server.ask("POST", "/_search/scroll", {"scroll": "1m", "scroll_id": answer["_scroll_id"]})
     if "_scroll_id" in answer:
-        server.ask("DELETE", "/_search/scroll", {"scroll_id": answer["_scroll_id"]})
+        server.ask("DELETE", "/_search/scroll", {"scroll_id": answer["_scroll_id"]}, allow=(404,))
     return found
 
 
