@@ -32,7 +32,7 @@ The sampler's documents, in `metricbeat-glassfs-*`, have the names and units of 
 
 OF_GROUP = {
     "events": "One document a call. `_id` is trace id, stream and sequence, so none is ever there twice.",
-    "totals": """Exact counts, whatever else is shipped: one document for each second, op, error, kind and latency bucket.
+    "totals": """Exact counts, whatever else is shipped: one document for each second, op, error, kind and bucket.
 `_doc_count` says how many calls a document stands for, and the cluster counts with it: the count of documents is the
 count of calls. What is summed stands on the first bucket's document of its second only, so that `sum` is right.""",
     "traces": "One document a trace, written anew as it goes on. `_id` is the trace's id.",

@@ -223,7 +223,8 @@ class DocumentReader:
         if self._connection is None:
             connection = duckdb_module().connect(":memory:")
             connection.execute(
-                f"set threads = 1; set enable_external_file_cache = false; set memory_limit = '{MEMORY_LIMIT_MB}MB'; set temp_directory = ''"
+                "set threads = 1; set enable_external_file_cache = false; "
+                f"set memory_limit = '{MEMORY_LIMIT_MB}MB'; set temp_directory = ''"
             )
             connection.execute("set allowed_directories = ['" + str(self._trace.path).replace("'", "''") + "']")
             connection.execute("set enable_external_access = false; set lock_configuration = true")
