@@ -62,7 +62,7 @@ test: compile failpoints ## Everything that must hold: Rust and Python tests, mo
 	@tools/test.sh main
 
 test-elastic: compile ## The server's tests on all five versions of OpenSearch and Elasticsearch
-	@tools/deps.sh mount elastic
+	@tools/deps.sh mount rocksdb postgresql elastic
 	@tools/test_elastic.sh
 
 check: compile lint ## Lint, and the tests that need no root and no mount (under 2 minutes once built)

@@ -26,6 +26,7 @@ from typing import Any
 import psutil
 
 from bench import elastic_live, elastic_null
+from glassfs import families
 from glassfs.config.model import Elastic, Settings
 from glassfs.config.secrets import Credentials
 from glassfs.elastic import documents, setup
@@ -178,7 +179,7 @@ def texts(trace: Trace, namespace: str = "default") -> Iterator[str]:
         trace,
         "events",
         documents.create("events", namespace, trace.about.id),
-        documents.event(trace.about, {}, hide_names=False),
+        documents.event(trace.about, {}, families.load(), hide_names=False),
     )
     manifest = trace.manifest()
     for segment in manifest.segments("events"):

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.." || exit
 failed=""
 for version in $(tools/elastic.sh versions); do
     echo "test-elastic: $version"
-    GLASSFS_TEST_ELASTIC=$version GLASSFS_TEST_ALL=1 nice .venv/bin/python -m pytest tests/elastic || failed="$failed $version"
+    GLASSFS_TEST_ELASTIC=$version GLASSFS_TEST_ALL=1 nice .venv/bin/python -m pytest tests/elastic tests/dashboards || failed="$failed $version"
 done
 if [ -d tests/metricbeat ]; then
     echo "test-elastic: Metricbeat"

@@ -11,6 +11,8 @@ from shipping import TraceWriter, documents, event, held, ids, now_ns, search, s
 
 from glassfs.elastic import cursor, fields
 from glassfs.elastic.cursor import Counts
+from glassfs.families import names
+from glassfs.families.names import Known, Relation
 from glassfs.query.schema import COLUMNS
 from support.servers import RealServer
 
@@ -39,8 +41,10 @@ def test_a_trace_arrives_exactly_once_and_a_second_time_changes_nothing(server: 
         assert counts_of(tmp_path / state, writer) == Counts(shipped=12_000)
 
 
-def test_the_fields_are_those_of_the_table(server: RealServer, tmp_path: Path):
+def test_the_fields_are_those_of_the_table(server: RealServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     set_up(server)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    names.save(Known("a-server", 1, [Relation(event(0)["path"], "postgresql.heap", "bank.public.t")]))
     writer = TraceWriter(tmp_path / "trace", start_ns=now_ns())
     writer.segment(
         "processes",

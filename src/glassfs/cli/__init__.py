@@ -22,6 +22,7 @@ VERBS = {
     "report": "Show what a trace holds: classes, files, processes, errors.",
     "calls": "Print a trace call by call, as strace would; -f follows.",
     "sql": "Ask a trace in SQL.",
+    "names": "Ask a database which file is which table or index.",
     "traces": "List, remove and prune traces.",
     "serve": "Record the machine's figures and ship traces, until it is stopped.",
     "elastic": "Set up Elasticsearch or OpenSearch, ship traces to it, show how far it is.",

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from glassfs import places
+from glassfs import families, places
 from glassfs.cli.reading import (
     FILTERS_HELP,
     ends_quietly,
@@ -33,9 +33,10 @@ SORTS = ("count", "time", "read", "written", "errors")
 @trace_argument
 @click.option("--calls", "show_ops", is_flag=True, help="Each type of request: count, shares, latencies.")
 @click.option("--files", "show_files", is_flag=True, help="The most accessed paths.")
+@click.option("--families", "show_families", is_flag=True, help="What the files are to a database: WAL, heap, SST ...")
 @click.option("--processes", "show_threads", is_flag=True, help="The busiest processes and threads.")
 @click.option("--errors", "show_errors", is_flag=True, help="What failed, how often, and on which paths.")
-@click.option("--sort", type=click.Choice(SORTS), default="count", help="Order of --files and --processes.")
+@click.option("--sort", type=click.Choice(SORTS), default="count", help="Order of --files, --families and --processes.")
 @click.option("-n", "rows", metavar="N", type=click.IntRange(1), default=ROWS, help=f"Rows of a table ({ROWS}).")
 @filter_options()
 @json_option
@@ -45,6 +46,7 @@ def report(
     trace: str,
     show_ops: bool,
     show_files: bool,
+    show_families: bool,
     show_threads: bool,
     show_errors: bool,
     sort: str,
@@ -67,6 +69,7 @@ def report(
             for name, asked in (
                 ("ops", show_ops),
                 ("files", show_files),
+                ("families", show_families),
                 ("threads", show_threads),
                 ("errors", show_errors),
             )
@@ -94,6 +97,7 @@ def _tables(reader: Any, narrowed: Filter, sections: list[str], *, sort: str, ro
     ask: dict[str, Callable[[], Any]] = {
         "ops": lambda: reader.ops(narrowed),
         "files": lambda: reader.files(narrowed, sort=sort, limit=rows),
+        "families": lambda: reader.families(families.load(), narrowed, sort=sort, limit=rows),
         "threads": lambda: reader.threads(narrowed, sort=sort, limit=rows),
         "errors": lambda: reader.errors(narrowed, limit=rows),
     }
@@ -116,6 +120,8 @@ def _drawn(name: str, rows: Any, noun: str) -> str:
         return tables.ops(rows, noun, **look)
     if name == "files":
         return tables.files(rows, noun, title="path", **look)
+    if name == "families":
+        return tables.families(rows, noun, title="family", **look)
     if name == "threads":
         return tables.threads(rows, noun, title="process, thread", **look)
     return tables.errors(rows, noun, **look)

@@ -126,9 +126,12 @@ class Client:
         body: bytes | None = None,
         params: Mapping[str, str] | None = None,
         gzip: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> Answer:
-        """One request: `json` as application/json, or a `body` of JSON lines. ServerUnreachable if no host answers."""
-        content, headers = _content(json, body, gzip)
+        """One request: `json` as application/json, or a `body` of JSON lines, unless `headers` say what else.
+        ServerUnreachable if no host answers."""
+        content, content_headers = _content(json, body, gzip)
+        headers = {**content_headers, **(headers or {})}
         failures: list[tuple[str, httpx.HTTPError]] = []
         for turn in range(len(self.hosts)):
             index = (self._first + turn) % len(self.hosts)

@@ -8,7 +8,9 @@ from glassfs import errnos
 from glassfs.about import About
 from glassfs.elastic import indices
 from glassfs.elastic.fields import ECS_VERSION
-from glassfs.query.json_lines import Column, Constant, Joined, Moment, OnlyFor, Shape, Value, Words
+from glassfs.families import Families
+from glassfs.query.families import family_of_path, relation_of_path
+from glassfs.query.json_lines import Column, Constant, Joined, Moment, OfPath, OnlyFor, Shape, Value, Words
 
 # An op that trace.json does not know (a later minor version) still has a class.
 UNKNOWN_CLASS = "other"
@@ -53,8 +55,9 @@ def common(about: About, labels: Mapping[str, str], dataset: str, kind: str) -> 
     return shape | {f"labels.{name}": Constant(label) for name, label in labels.items()}
 
 
-def event(about: About, labels: Mapping[str, str], *, hide_names: bool) -> Shape:
-    """With `hide_names` paths are hashes already; a command line cannot be taken apart into paths, so it stays here."""
+def event(about: About, labels: Mapping[str, str], families: Families, *, hide_names: bool) -> Shape:
+    """With `hide_names` paths are hashes already, which have no family; and a command line cannot be taken apart into
+    paths, so it stays here."""
     shape = {
         "@timestamp": Column("time"),
         **common(about, labels, "glassfs.events", "event"),
@@ -93,6 +96,9 @@ def event(about: About, labels: Mapping[str, str], *, hide_names: bool) -> Shape
         shape[f"glassfs.{name}"] = Column(name)
     if hide_names:
         del shape["process.command_line"]
+    else:
+        shape["glassfs.family"] = OfPath(family_of_path(families))
+        shape["glassfs.relation"] = OfPath(relation_of_path(families))
     return shape
 
 

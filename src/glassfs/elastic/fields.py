@@ -101,6 +101,10 @@ _EVENTS = (
     Field("glassfs.mode", Type.LONG, "Mode bits of a create, mkdir, mknod or chmod"),
     Field("glassfs.dev", Type.KEYWORD, "Device number of the backing filesystem"),
     Field("glassfs.fh", Type.KEYWORD, "The open file's number, from open to release"),
+    Field("glassfs.family", Type.KEYWORD, "What the file is to a database: rocksdb.sst ...; absent with hash_paths"),
+    Field(
+        "glassfs.relation", Type.KEYWORD, "Its table or index, where `glassfs names` has asked: database.schema.name"
+    ),
     Field("glassfs.path2", Type.PATH, "The other name of a rename, link or copy"),
 )
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 
+from glassfs import families
 from glassfs.config.model import Settings
 from glassfs.elastic import documents, horizon, indices, totals, trace_document
 from glassfs.elastic.cursor import Cursor, State
@@ -93,7 +94,9 @@ class FollowedTrace:
         if kind == "sampler":
             reader = DocumentReader(self.trace, "system", action, Verbatim("document"))
         else:
-            shape = documents.event(self._about(), self._settings.labels, hide_names=self._hasher is not None)
+            shape = documents.event(
+                self._about(), self._settings.labels, families.load(), hide_names=self._hasher is not None
+            )
             hide = self._hasher.paths if self._hasher else None
             reader = DocumentReader(self.trace, "events", action, shape, hide)
         hasher = self._hasher

@@ -49,6 +49,20 @@ class FileRow:
 
 
 @dataclass(frozen=True)
+class FamilyRow:
+    """What files mean to a database: `family` such as postgresql.wal; `relation`: the table or index, if known."""
+
+    family: str
+    relation: str | None
+    count: int
+    time_ns: int
+    read_bytes: int
+    written_bytes: int
+    errors: int
+    latency: Latency
+
+
+@dataclass(frozen=True)
 class ThreadRow:
     """`process`: the name of the process' first thread; `thread`: this one's, which may change while it runs."""
 

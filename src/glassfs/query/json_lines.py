@@ -70,7 +70,14 @@ class Verbatim:
     name: str
 
 
-Value = Constant | Column | Words | OnlyFor | Joined
+@dataclass(frozen=True)
+class OfPath:
+    """What an expression over `path` says; null leaves the field out. Asked once for each path of a slice."""
+
+    sql: str
+
+
+Value = Constant | Column | Words | OnlyFor | Joined | OfPath
 Shape = Mapping[str, Value]
 
 _NAME = "parse_filename(path, false, 'forward_slash')"
@@ -221,6 +228,8 @@ def _source(value: Any) -> str:
     if isinstance(value, Mapping):
         sources = {_source(each) for each in value.values()}
         return sources.pop() if len(sources) == 1 else ""
+    if isinstance(value, OfPath):
+        return "paths"
     return SHARED.get(value.name, "") if isinstance(value, Column) else ""
 
 
@@ -232,7 +241,9 @@ def _is_certain(value: Any) -> bool:
     return isinstance(value, Constant | Joined)
 
 
-def _leaf(value: Column | OnlyFor | Joined) -> list[str]:
+def _leaf(value: Column | OnlyFor | Joined | OfPath) -> list[str]:
+    if isinstance(value, OfPath):
+        return [f"to_json({value.sql})::varchar"]
     if isinstance(value, Joined):
         return [_Text('"'), *map(_part, value.parts), _Text('"')]
     if isinstance(value, OnlyFor):

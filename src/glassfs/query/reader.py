@@ -7,9 +7,11 @@ from types import TracebackType
 from typing import Any
 
 from glassfs.about import About
+from glassfs.families import Families
 from glassfs.filters import Filter
 from glassfs.query import answers, breakdown, statement, totals
 from glassfs.query import events as rows
+from glassfs.query import families as family_answers
 from glassfs.query import summary as summaries
 from glassfs.query.asked import Asked
 from glassfs.query.database import Database
@@ -96,6 +98,11 @@ class Reader:
         self, wanted: Filter = EVERYTHING, *, sort: str = "count", limit: int = 20
     ) -> tuple[answers.FileRow, ...]:
         return breakdown.files(self._asked(wanted), sort=sort, limit=limit)
+
+    def families(
+        self, families: Families, wanted: Filter = EVERYTHING, *, sort: str = "count", limit: int = 20
+    ) -> tuple[answers.FamilyRow, ...]:
+        return family_answers.family_rows(self._asked(wanted), families, sort=sort, limit=limit)
 
     def threads(
         self, wanted: Filter = EVERYTHING, *, sort: str = "count", limit: int = 20

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-from glassfs.query.answers import ClassRow, ErrorRow, FileRow, OpRow, ThreadRow
+from glassfs.query.answers import ClassRow, ErrorRow, FamilyRow, FileRow, OpRow, ThreadRow
 from glassfs.report.numbers import NOTHING, count, count_or_nothing, latency, percentile, share, size_or_nothing, spans
 from glassfs.report.text import GAP, Column, Paint, safe, shortened, table, width_of
 
@@ -68,7 +68,7 @@ def _longest(rows: Sequence[ClassRow]) -> int:
     return max(range(len(rows)), key=lambda place: rows[place].time_ns)
 
 
-Row = TypeVar("Row", ClassRow, OpRow, FileRow, ThreadRow)
+Row = TypeVar("Row", ClassRow, OpRow, ThreadRow)
 
 
 def _with_times(rows: Sequence[Row]) -> Iterator[tuple[Row, str]]:
@@ -102,10 +102,28 @@ def _amount_columns(title: str, noun: str) -> list[Column]:
 
 
 def files(rows: Sequence[FileRow], noun: str, *, title: str, paint: Paint, width: int) -> str:
+    return _amounts(rows, [row.path for row in rows], noun, title=title, paint=paint, width=width)
+
+
+def families(rows: Sequence[FamilyRow], noun: str, *, title: str, paint: Paint, width: int) -> str:
+    """`postgresql.heap bank.public.accounts` where a server has named it."""
+    names = [f"{row.family} {row.relation}" if row.relation else row.family for row in rows]
+    return _amounts(rows, names, noun, title=title, paint=paint, width=width)
+
+
+def _amounts(
+    rows: Sequence[FileRow | FamilyRow],
+    names: Sequence[str],
+    noun: str,
+    *,
+    title: str,
+    paint: Paint,
+    width: int,
+) -> str:
     columns = [*_amount_columns(title, noun), Column("p99", 6), Column("errors", 6)]
     cells = [
         [
-            safe(row.path),
+            safe(name),
             count(row.count),
             time,
             size_or_nothing(row.read_bytes),
@@ -113,7 +131,7 @@ def files(rows: Sequence[FileRow], noun: str, *, title: str, paint: Paint, width
             percentile(row.latency.p99_ns),
             count_or_nothing(row.errors),
         ]
-        for row, time in _with_times(rows)
+        for name, row, time in zip(names, rows, spans([row.time_ns for row in rows]), strict=True)
     ]
     return table(columns, cells, paint=paint, width=width)
 

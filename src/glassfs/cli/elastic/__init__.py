@@ -13,6 +13,7 @@ VERBS = {
     "setup": "Make the templates, and the policy that deletes old indices.",
     "status": "Show what was seen, shipped and refused, and how far behind it is.",
     "ship": "Load one finished trace, with a progress bar.",
+    "dashboards": "Write the dashboards for Kibana and OpenSearch Dashboards as files.",
     "prune": "Delete indices of ours past their age.",
 }
 

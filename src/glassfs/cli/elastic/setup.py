@@ -10,6 +10,7 @@ import click
 
 from glassfs.cli.configured import loaded, settings_options
 from glassfs.cli.elastic.connected import connected
+from glassfs.cli.elastic.dashboards import bring
 from glassfs.cli.reading import ends_quietly
 from glassfs.cli.screen import answer_json, color_option, json_option, shown, talk
 
@@ -20,11 +21,15 @@ if TYPE_CHECKING:
 
 @click.command()
 @settings_options
+@click.option("--kibana", metavar="URL", help="Bring the dashboards into this Kibana or OpenSearch Dashboards, too.")
+@click.option("--space", metavar="NAME", help="With --kibana: into this space of Kibana.")
 @click.option("--dry-run", is_flag=True, help="Print the requests as they would be sent, and send none of them.")
 @json_option
 @color_option
 @ends_quietly
-def setup(config: str | None, sets: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
+def setup(
+    config: str | None, sets: tuple[str, ...], kibana: str | None, space: str | None, dry_run: bool, as_json: bool
+) -> None:
     """Make the templates, and the policy that deletes old indices, in the cluster of config.yml.
 
     May be run again at any time: what is there and right stays as it is.
@@ -36,7 +41,8 @@ def setup(config: str | None, sets: tuple[str, ...], dry_run: bool, as_json: boo
         planned = steps.plan(client, elastic.namespace, elastic.retention_days)
         if as_json:
             done = list(planned.steps) if dry_run else list(steps.apply(client, planned))
-            answer_json(_as_json(planned, done, dry_run=dry_run))
+            viewer = bring(elastic, kibana, space, quiet=True) if kibana and not dry_run else None
+            answer_json({**_as_json(planned, done, dry_run=dry_run), "dashboards": viewer})
             return
         talk(f"{planned.server} at {shown(client.hosts[0])}, namespace {elastic.namespace}")
         if dry_run:
@@ -47,6 +53,8 @@ def setup(config: str | None, sets: tuple[str, ...], dry_run: bool, as_json: boo
         _say_what_is_odd(planned, elastic)
         if not dry_run:
             talk(f"next: {_next(elastic)}")
+    if kibana and not dry_run:
+        bring(elastic, kibana, space, quiet=False)
 
 
 def _next(elastic: Elastic) -> str:

@@ -1,0 +1,57 @@
+"""What several dashboards share: controls, columns, and the words at the top."""
+
+from __future__ import annotations
+
+from glassfs.elastic.dashboards.model import (
+    GRID_COLUMNS,
+    TOTALS,
+    Control,
+    Metric,
+    Row,
+    Unit,
+    View,
+    Words,
+    average,
+    count,
+    highest,
+    percentile,
+    total,
+)
+
+NS = Unit.NANOSECONDS
+
+TRACE = Control("Trace", "glassfs.trace.name")
+HOST = Control("Host", "host.name")
+PROCESS = Control("Process", "process.name")
+PATH = Control("Path", "file.path")
+ALL_CONTROLS = (TRACE, HOST, PROCESS, PATH)
+# Totals know neither process nor path: a filter on those would empty their panels.
+TOTALS_CONTROLS = (Control("Trace", "glassfs.trace.name", TOTALS), Control("Host", "host.name", TOTALS))
+
+DURATIONS: tuple[Metric, ...] = (
+    average("Average", "event.duration", NS),
+    percentile(50),
+    percentile(95),
+    percentile(99),
+    highest("Longest", "event.duration", NS),
+)
+BYTES = total("Bytes", "glassfs.bytes", Unit.BYTES)
+TIME = total("Time", "event.duration", NS)
+CALLS = count()
+
+_HELP = {
+    "glassfs-": (
+        "**Nothing here?** Choose a longer time, at the top right. Is anything shipped: `glassfs serve`, or "
+        "`glassfs elastic ship @last`? `glassfs elastic status` says how far it is."
+    ),
+    "metricbeat-": (
+        "**Nothing here?** `glassfs serve` records the machine (`sampler.enabled`), or run Metricbeat with its system "
+        "module. Both may run at once: nothing here is added up over them."
+    ),
+}
+
+
+def words(text: str, view: View) -> Row:
+    """The line at the top: what this shows, and what to do where there is no data."""
+    prefix = next(prefix for prefix in _HELP if view.pattern.startswith(prefix))
+    return Row(4, [(Words(title="What this shows", view=view, text=f"{text}\n\n{_HELP[prefix]}"), GRID_COLUMNS)])
