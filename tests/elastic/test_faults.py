@@ -29,6 +29,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("glassfs.elastic.lane.BATCH_DOCUMENTS", 200)
 
 
+@pytest.mark.slow  # Each by itself; all of them mixed are below.
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_fault_that_comes_again_and_again(server: RealServer, tmp_path: Path, fault: str):
     set_up(server)
@@ -48,6 +49,7 @@ def test_all_faults_mixed(server: RealServer, tmp_path: Path):
     assert held(server) == dict.fromkeys(ids(writer, 6_000), 1)
 
 
+@pytest.mark.slow
 @pytest.mark.deadline(300)
 def test_the_server_is_killed_and_comes_back_in_the_middle(server: RealServer, tmp_path: Path):
     set_up(server)

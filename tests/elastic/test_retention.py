@@ -132,6 +132,7 @@ class Life:
         return False
 
 
+@pytest.mark.slow
 @pytest.mark.deadline(240)
 def test_once_or_not_at_all_never_twice(server: RealServer, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("glassfs.elastic.lane.BATCH_DOCUMENTS", 7)
