@@ -1,10 +1,12 @@
 //! From served requests to events: the bounded queue that workers push into, the table of names, and the one collector
 //! thread that makes events of records and feeds the trace. Knows no FUSE structs and no Parquet.
 
+mod calls;
 mod collector;
 mod connection;
 mod names;
 mod observe;
+mod open_files;
 mod queue;
 pub mod record;
 #[cfg(test)]
