@@ -1,5 +1,7 @@
 """The kernel plane against strace in the same run: the same calls with the same results, thread by thread, in their order."""
 
+import difflib
+import errno
 import re
 import sys
 from pathlib import Path
@@ -13,8 +15,9 @@ from support.traces import Trace
 HERE = Path(__file__).parent
 pytestmark = [pytest.mark.root, pytest.mark.mount]
 NUMBERS = Path("/usr/include/x86_64-linux-gnu/asm/unistd_64.h")
-# Calls that name no file: strace shows a path for none of them, or only that of a map.
-OF_MAPS = {"msync", "munmap"}
+# Calls that cause no request and carry no descriptor of the mount's among their arguments: of maps, and those that pass a
+# descriptor on in a message.
+UNSEEN = {"msync", "munmap", "sendmsg", "recvmsg"}
 
 
 def names_of_calls() -> dict[int, str]:
@@ -49,15 +52,14 @@ class Both:
         }
 
     def is_ours(self, call: straces.Call) -> bool:
-        if call.name in OF_MAPS:
+        if call.name in UNSEEN:
             return False
         named = re.findall(r"\d<([^>]*)>", call.arguments)
-        paths = [path for path in straces.paths(call) if path]
+        # An exec's arguments may look like paths.
+        paths = straces.paths(call)[: 1 if call.name.startswith("execve") else None]
         return any(straces.within(name, self.directory) for name in [*named, *paths])
 
     def by_trace(self) -> dict[int, list[tuple[str, int, str | None]]]:
-        import errno
-
         names = names_of_calls()
         rows = self.trace.rows(
             "select tid, syscall_nr, result, errno from events where kind = 'call' and comm <> 'strace' order by ts_ns, seq"
@@ -70,8 +72,13 @@ class Both:
     def assert_equal(self) -> None:
         said = {tid: calls for tid, calls in self.by_strace().items() if calls}
         seen = self.by_trace()
-        for tid in said.keys() | seen.keys():
-            assert seen.get(tid, []) == said.get(tid, []), tid
+        wrong = [
+            f"{tid}: {line}"
+            for tid in sorted(said.keys() | seen.keys())
+            for line in difflib.ndiff([*map(str, said.get(tid, []))], [*map(str, seen.get(tid, []))])
+            if line[0] in "-+"
+        ]
+        assert not wrong, "only strace (-), only the trace (+):\n" + "\n".join(wrong)
         self.trace.assert_balanced()
 
 

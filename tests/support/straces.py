@@ -40,7 +40,7 @@ WORDS = {
     "mknodat": "mknod",
 }
 BY_DESCRIPTOR = {"fsync", "fdatasync", "fsetxattr", "fgetxattr", "flistxattr", "fremovexattr"} | READS | WRITES
-LINE = re.compile(r"^(\w+)\((.*)\) += (-?\d+|0x[0-9a-f]+|\?)(?:<[^>]*>)?(?:\(deleted\))?(?: (E[A-Z0-9]+))?")
+LINE = re.compile(r"^(\w+)\((.*)\) += (0x[0-9a-f]+|-?\d+|\?)(?:<[^>]*>)?(?:\(deleted\))?(?: (E[A-Z0-9]+))?")
 DESCRIPTOR = re.compile(r"^-?\w+<([^>]*)>(\(deleted\))?")
 AT_DIRECTORY = re.compile(r"^(?:AT_FDCWD|\d+)<([^>]*)>")
 QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')

@@ -157,9 +157,9 @@ impl Calls {
         Some(self.event(&report, None, context, seq))
     }
 
-    /// Calls whose requests have all come.
-    pub fn complete(&mut self, context: &Context<'_>) -> Vec<Event> {
-        let mut events = Vec::new();
+    /// Calls whose requests have all come; and requests that turned out to belong to none.
+    pub fn complete(&mut self, context: &Context<'_>) -> (Vec<Event>, Vec<(Record, Paths)>) {
+        let (mut events, mut requests) = (Vec::new(), Vec::new());
         let mut waiting = Vec::new();
         for mut ended in std::mem::take(&mut self.ended) {
             let key = (ended.report.tid, ended.report.start_ns);
@@ -171,6 +171,11 @@ impl Calls {
             }
             let parts = self.parts.remove(&key).unwrap_or_default();
             let names_a_file = ended.report.file != 0 || ended.report.other != 0;
+            // An exec of another file that only closes ours is no call on them.
+            if !names_a_file && self.only_closes(&ended.report, &parts) {
+                requests.extend(parts.own.into_iter().map(|part| (part.record, part.paths)));
+                continue;
+            }
             // Page faults alone make no call of a mount's.
             if names_a_file || parts.foreign < ended.report.requests {
                 let seq = self.number(1);
@@ -178,7 +183,13 @@ impl Calls {
             }
         }
         self.ended = waiting;
-        events
+        requests.iter_mut().for_each(|(record, _)| record.origin = Origin::Kernel);
+        (events, requests)
+    }
+
+    fn only_closes(&self, report: &Report, parts: &Parts) -> bool {
+        let is_exec = self.table[usize::from(report.nr) % CALLS].is_some_and(|call| call.op == Op::Execve);
+        is_exec && parts.own.iter().all(|part| part.record.op == Op::Flush)
     }
 
     fn event(&mut self, report: &Report, parts: Option<&Parts>, context: &Context<'_>, seq: u64) -> Event {

@@ -7,6 +7,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 use super::calls::{self, Calls, Context};
+use super::looker::Looker;
 use super::names::{Names, Paths};
 use super::queue::Queue;
 use super::record::{Item, Record, present};
@@ -117,6 +118,7 @@ struct Collecting {
     /// The kernel plane's.
     calls: Option<Calls>,
     looked_at: u32,
+    looker: Looker,
 }
 
 impl Collecting {
@@ -130,7 +132,8 @@ impl Collecting {
         let clock = trace.clock();
         let names = mount_points.iter().map(|mount_point| Names::new(mount_point)).collect();
         let calls = ring.map(Calls::new);
-        Collecting { queue, trace, processes, names, tasks: Tasks::new(clock), clock, calls, looked_at: 0 }
+        let looker = if calls.is_some() { Looker::start(processes.clone()) } else { Looker::default() };
+        Collecting { queue, trace, processes, names, tasks: Tasks::new(clock), clock, calls, looked_at: 0, looker }
     }
 
     fn run(mut self, commands: &Receiver<Command>) -> bool {
@@ -182,7 +185,7 @@ impl Collecting {
         while let Some(event) = calls.next_before(before_ns, &context) {
             if let Some(tid) = event.tid.filter(|tid| *tid != self.looked_at) {
                 self.looked_at = tid;
-                self.processes.task(tid, false, now_ns());
+                self.looker.look_at(tid);
             }
             self.trace.push(event);
         }
@@ -191,10 +194,11 @@ impl Collecting {
     fn calls_with_requests(&mut self) {
         let Some(calls) = &mut self.calls else { return };
         let context = Context { names: &self.names, clock: self.clock };
-        let events = calls.complete(&context);
+        let (events, requests) = calls.complete(&context);
         let dropped = calls.newly_dropped();
         calls.number(dropped);
         events.into_iter().for_each(|event| self.trace.push(event));
+        requests.into_iter().for_each(|(record, paths)| self.served(record, paths));
         if dropped > 0 {
             self.trace.count_lost(calls::STREAM, self.clock.now_ns(), dropped, Reason::QueueFull, Stage::Queue);
         }

@@ -6,7 +6,7 @@ use super::observe::{is_event, listed, observe, opens};
 use super::queue::Queue;
 use super::record::{Facts, Listed, Record};
 use crate::process::{KERNEL_TASK, Processes};
-use crate::wire::{Answer, Node, ReplyBuffer, Request, now_ns};
+use crate::wire::{Answer, Node, Operation, ReplyBuffer, Request, now_ns};
 
 /// `number` tells the mounts of one recorder apart: the place of its mount point in what the collector was started with.
 #[derive(Clone)]
@@ -31,7 +31,12 @@ impl Connection {
         if !is_event(&request.operation) {
             return;
         }
-        let task = self.processes.task(request.tid, opens(&request.operation), finished_ns);
+        let task = match request.operation {
+            // An exec closes files while it holds exec_update_lock, which reading /proc/PID/stat waits for: neither would
+            // ever go on (begin_new_exec, fs/exec.c; do_task_stat, fs/proc/array.c).
+            Operation::Flush { .. } => self.processes.known_task(request.tid, finished_ns),
+            _ => self.processes.task(request.tid, opens(&request.operation), finished_ns),
+        };
         if let Some(record) = observe(request, facts, answer, finished_ns, task) {
             self.queue.push(Record { connection: self.number, ..record });
         }

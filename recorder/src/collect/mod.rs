@@ -4,6 +4,7 @@
 mod calls;
 mod collector;
 mod connection;
+mod looker;
 mod names;
 mod observe;
 mod open_files;

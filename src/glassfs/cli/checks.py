@@ -67,7 +67,7 @@ def recording() -> list[Check]:
         facts = recorder.probe()
     except GlassfsError as problem:
         return [first, Check("probe", "warn", f"the recorder could not look around: {problem.what}")]
-    found = [guarded(check, facts) for check in (kernel, fuse_device, view, fusermount3, descriptors)]
+    found = [guarded(check, facts) for check in (kernel, fuse_device, view, fusermount3, descriptors, kernel_plane)]
     if any(check.status == "fail" for check in found):
         return [first, *found, Check("call-cost", "warn", "not measured: tracing does not work here yet")]
     return [first, *found, guarded(call_cost)]
@@ -142,6 +142,14 @@ def descriptors(facts: Facts) -> Check:
         what = f"at most {limit}: with many files the kernel is asked to forget names often"
         return Check("descriptors", "warn", what, "ulimit -Hn 65536, or run as root")
     return Check("descriptors", "pass", f"up to {limit}")
+
+
+def kernel_plane(facts: Facts) -> Check:
+    """Whether system calls can be seen, not only requests."""
+    plane = facts["kernel_plane"]
+    if plane["works"]:
+        return Check("kernel-plane", "pass", "system calls can be seen: --plane kernel")
+    return Check("kernel-plane", "warn", f"requests can be seen, system calls not: {plane['missing']}", plane["next"])
 
 
 def call_cost() -> Check:
