@@ -69,7 +69,7 @@ format: $(VENV)/.packages ## Format Rust and Python, and repair what ruff can
 events-doc: compile ## Write docs/events.md from the recorder's schema
 	@$(PYTHON) tools/events_doc.py $(VENV)/bin/glassfs-recorder > docs/events.md
 
-posix: compile ## pjdfstest behind the mount, as root; PLANE=daemon
+posix: compile ## pjdfstest behind the mount, as root; PLANE=daemon or kernel
 	@tools/deps.sh mount test
 	@$(PYTHON) tests/posix/run_posix.py --plane $(PLANE)
 

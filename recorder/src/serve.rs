@@ -314,12 +314,25 @@ fn observer(choice: &mut Choice) -> Result<Option<(Observer, Ring)>, Error> {
         return Ok(None);
     }
     match Observer::load() {
-        Ok(started) => Ok(Some(started)),
+        Ok((observer, ring)) => {
+            choice.reason += without(&observer);
+            Ok(Some((observer, ring)))
+        }
         Err(cause) if choice.is_binding => Err(Error::PlaneFailed { cause: cause.to_string() }),
         Err(cause) => {
             *choice = Choice::daemon(format!("the kernel plane did not start: {cause}"));
             Ok(None)
         }
+    }
+}
+
+/// What this kernel does not let us see, for the trace.
+fn without(observer: &Observer) -> &'static str {
+    match (observer.sees_requests(), observer.sees_io_uring()) {
+        (true, true) => "",
+        (true, false) => "; this kernel does not show reads and writes by io_uring",
+        (false, true) => "; on this kernel calls that need the recorder stay requests",
+        (false, false) => "; on this kernel calls that need the recorder stay requests, and io_uring is not seen",
     }
 }
 

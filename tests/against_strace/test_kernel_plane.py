@@ -2,6 +2,7 @@
 
 import difflib
 import errno
+import json
 import re
 import sys
 from pathlib import Path
@@ -106,3 +107,28 @@ def test_a_mix_of_calls_in_four_processes_is_what_strace_shows(seed: int, direct
     require("strace")
     both = Both(directory, [sys.executable, HERE / "workload.py", directory, str(seed), "4", "250"], scratch)
     both.assert_equal()
+
+
+@pytest.mark.parametrize(
+    "more", [[], ["--registerfiles=1", "--fixedbufs=1"], ["--sqthread_poll=1", "--registerfiles=1"]]
+)
+def test_reads_and_writes_by_io_uring_are_those_that_fio_counts(
+    more: list[str], directory: Path, scratch: Path
+) -> None:
+    """strace sees no single io_uring operation: here fio's own account is the oracle."""
+    require("fio")
+    words = ["fio", "--name=j", "--ioengine=io_uring", "--iodepth=8", "--rw=randrw", "--bs=4k", "--size=4m"]
+    words += [f"--filename={directory}/f", "--output-format=json", *more]
+    done = recorder.run_traced([directory], words, scratch / "traces/trace", extra=("--plane", "kernel"), timeout=100)
+    assert done.returncode == 0, done.stderr
+    (job,) = json.loads(done.stdout[done.stdout.index("{") :])["jobs"]
+    trace = Trace(scratch / "traces/trace")
+    rows = trace.rows(
+        'select op, count(*), sum(result)::bigint, count(distinct "offset"), min(path) from events '
+        "where kind = 'io_uring' group by op order by op"
+    )
+    expected = [(side, job[side]["total_ios"], job[side]["io_bytes"]) for side in ("read", "write")]
+    assert [row[:3] for row in rows] == expected
+    assert sum(row[3] for row in rows) == 1024, "each block of the file once"
+    assert {row[4] for row in rows} == {f"{directory}/f"}
+    trace.assert_balanced()

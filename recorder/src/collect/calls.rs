@@ -193,7 +193,11 @@ impl Calls {
     }
 
     fn event(&mut self, report: &Report, parts: Option<&Parts>, context: &Context<'_>, seq: u64) -> Event {
-        let call = self.table[usize::from(report.nr) % CALLS];
+        let by_io_uring = report.kind() == observe::Kind::IoUring;
+        let call = match by_io_uring {
+            true => Some(observe::calls::io_uring(report.nr)),
+            false => self.table[usize::from(report.nr) % CALLS],
+        };
         let op = call.map_or(Op::Other, |call| op_of(call, report));
         let main = parts.and_then(|parts| main_part(&parts.own, op));
         let (first, _) = sides(call, report);
@@ -214,8 +218,8 @@ impl Calls {
             backing_ns: backing.filter(|ns| *ns > 0),
             requests: report.requests,
             op,
-            kind: Kind::Call,
-            syscall_nr: Some(report.nr),
+            kind: if by_io_uring { Kind::IoUring } else { Kind::Call },
+            syscall_nr: (!by_io_uring).then_some(report.nr),
             origin: Origin::Program,
             plane: Plane::Kernel,
             path: paths.path,
@@ -354,7 +358,8 @@ fn offset(call: Option<&'static Call>, report: &Report, main: Option<&Part>) -> 
         Argument::R10 if report.r10 == u64::MAX => Some(report.position),
         // A transfer that is told a place by pointer.
         Argument::Position if call.moves.is_some() && told_elsewhere(call, report) => part,
-        _ => told.or(part),
+        // io_uring's word for the file's position, which it does not tell.
+        _ => told.filter(|place| *place != u64::MAX).or(part),
     }
 }
 

@@ -199,6 +199,24 @@ pub const TABLE: &[Call] = {
 #[cfg(not(target_arch = "x86_64"))]
 pub const TABLE: &[Call] = &[];
 
+/// What an io_uring operation is, by its code: a read (readv, read_fixed, read) or a write. Of vectors the length is unknown.
+pub fn io_uring(opcode: u16) -> &'static Call {
+    use Argument::{Nowhere, Position, Si};
+    const fn moves(op: Op, size: Argument) -> Call {
+        call(0, op, FD).range(Position, size)
+    }
+    static READV: Call = moves(Op::Read, Nowhere);
+    static READ: Call = moves(Op::Read, Si);
+    static WRITEV: Call = moves(Op::Write, Nowhere);
+    static WRITE: Call = moves(Op::Write, Si);
+    match opcode {
+        1 => &READV,
+        2 => &WRITEV,
+        4 | 22 => &READ,
+        _ => &WRITE,
+    }
+}
+
 /// By number, for the collector.
 pub fn by_number() -> Box<[Option<&'static Call>; CALLS]> {
     let mut calls = Box::new([None; CALLS]);

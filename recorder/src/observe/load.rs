@@ -20,6 +20,9 @@ const CAST_PLACEHOLDER: [u8; 8] = [0x85, 0x20, 0, 0, 0x01, 0x7a, 0x7a, 0x7a];
 const CALLS: [(&str, &str); 2] = [("call_begins", "sys_enter"), ("call_ends", "sys_exit")];
 const REQUESTS: (&str, &str) = ("request_sent", "fuse_request_send");
 
+/// Their arguments are these since Linux 6.11; without them reads and writes by io_uring are not seen.
+const IO_URING: [(&str, &str); 2] = [("io_submitted", "io_uring_submit_req"), ("io_completed", "io_uring_complete")];
+
 /// MOUNTS in the program.
 const MOUNTS: u32 = 4096;
 
@@ -52,6 +55,7 @@ pub struct Observer {
     ebpf: Ebpf,
     casts: bool,
     requests: bool,
+    io_uring: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -78,13 +82,19 @@ impl Observer {
         let per_cpu = reports_per_cpu(cpus);
         let (mut ebpf, casts) = load_object(&btf, cpus, per_cpu)?;
         let requests = attach(&mut ebpf, &btf)?;
+        let io_uring = attach_io_uring(&mut ebpf, &btf).is_ok();
         let ring = ring(&ebpf, cpus, per_cpu)?;
-        Ok((Observer { ebpf, casts, requests }, ring))
+        Ok((Observer { ebpf, casts, requests, io_uring }, ring))
     }
 
     /// Whether calls that need the recorder are reported too: the tracepoint for it is there.
     pub fn sees_requests(&self) -> bool {
         self.requests
+    }
+
+    /// Whether reads and writes by io_uring are reported.
+    pub fn sees_io_uring(&self) -> bool {
+        self.io_uring
     }
 
     /// Whether kernel memory is read the fast way.
@@ -187,6 +197,17 @@ fn attach(ebpf: &mut Ebpf, btf: &Btf) -> Result<bool, Failure> {
         program_of(ebpf, program)?.attach().map_err(refused)?;
     }
     Ok(has_requests)
+}
+
+/// Both or none: what is submitted must be seen to complete.
+fn attach_io_uring(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), Failure> {
+    for (program, tracepoint) in IO_URING {
+        program_of(ebpf, program)?.load(tracepoint, btf).map_err(refused)?;
+    }
+    for (program, _) in IO_URING.into_iter().rev() {
+        program_of(ebpf, program)?.attach().map_err(refused)?;
+    }
+    Ok(())
 }
 
 fn ring(ebpf: &Ebpf, cpus: usize, per_cpu: usize) -> Result<Ring, Failure> {

@@ -129,6 +129,15 @@ struct {
 	MAP_TYPE(value, struct control);
 } controls SEC(".maps");
 
+/* Reads and writes of io_uring under way, by their request. */
+struct {
+	MAP_UINT(type, MAP_HASH);
+	MAP_UINT(map_flags, MAP_NO_PREALLOC);
+	MAP_UINT(max_entries, 65536);
+	MAP_TYPE(key, u64);
+	MAP_TYPE(value, struct record);
+} submitted SEC(".maps");
+
 /* Calls that are in `crowded` now: mostly none, and then nobody looks there. */
 u64 crowd = 0;
 
@@ -380,6 +389,16 @@ INLINE int is_append(struct record *record)
 	return record->file_flags & O_APPEND && (record->nr == 1 || record->nr == 20);
 }
 
+/* Where a file's position is now. Without casts it stays unknown: the compiler makes an access of it that cannot be relocated. */
+INLINE u64 end_of(u64 file)
+{
+#ifdef CASTS
+	return READ(file, file, f_pos);
+#else
+	return 0;
+#endif
+}
+
 SEC("tp_btf/sys_exit") int call_ends(u64 *ctx)
 {
 	struct pt_regs *regs = (void *)ctx[0];
@@ -395,7 +414,7 @@ SEC("tp_btf/sys_exit") int call_ends(u64 *ctx)
 		record->duration_ns = bpf_ktime_get_ns() - record->start_ns;
 		record->result = result;
 		if (is_append(record) && result > 0 && slot->opened)
-			record->position = READ(slot->opened, file, f_pos) - result;
+			record->position = end_of(slot->opened) ? end_of(slot->opened) - result : UNKNOWN;
 		who(record, bpf_get_current_task_btf());
 		put(record);
 	}
@@ -425,5 +444,54 @@ SEC("tp_btf/fuse_request_send") int request_sent(u64 *ctx)
 	record.tid = task->pid;
 	record.pid = task->tgid;
 	put(&record);
+	return 0;
+}
+
+/* enum io_uring_op: readv, writev, read_fixed, write_fixed, read, write. */
+#define MOVES_DATA(opcode) \
+	((opcode) == 1 || (opcode) == 2 || (opcode) == 4 || (opcode) == 5 || (opcode) == 22 || (opcode) == 23)
+
+/* The file is not known yet. */
+SEC("tp_btf/io_uring_submit_req") int io_submitted(u64 *ctx)
+{
+	struct io_kiocb *request = (void *)ctx[0];
+	u32 opcode = request->opcode;
+	struct task_struct *task = bpf_get_current_task_btf();
+	if (!MOVES_DATA(opcode) || task->tgid == self_tgid)
+		return 0;
+	struct record record = {};
+	u64 key = (u64)request;
+	record.kind = KIND_IO_URING;
+	record.nr = opcode;
+	record.position = READ(request, io_rw, kiocb.ki_pos);
+	record.si = READ(request, io_rw, len);
+	who(&record, task);
+	record.start_ns = bpf_ktime_get_ns();
+	if (bpf_map_update_elem(&submitted, &key, &record, ANY)) {
+		struct control *control = control_of(bpf_get_smp_processor_id());
+		if (control)
+			control->unplaced++;
+	}
+	return 0;
+}
+
+SEC("tp_btf/io_uring_complete") int io_completed(u64 *ctx)
+{
+	u64 key = ctx[1];
+	struct io_uring_cqe *cqe = (void *)ctx[2];
+	struct record *record = bpf_map_lookup_elem(&submitted, &key);
+	if (!record)
+		return 0;
+	struct ours ours = {};
+	struct file *file = READ(key, io_kiocb, file);
+	if (file && find(file, &ours)) {
+		record->file = ours.file;
+		record->kind |= ours.is_node ? IS_NODE : 0;
+		record->connection = ours.connection;
+		record->result = cqe->res;
+		record->duration_ns = bpf_ktime_get_ns() - record->start_ns;
+		put(record);
+	}
+	bpf_map_delete_elem(&submitted, &key);
 	return 0;
 }
