@@ -13,6 +13,7 @@ VENV := .venv
 PYTHON := $(VENV)/bin/python
 GLASSFS := $(VENV)/bin/glassfs
 PLANE ?= daemon
+VERSION ?= opensearch-2.19.1
 PYTEST := $(PYTHON) -m pytest
 
 ##@ Use
@@ -20,7 +21,7 @@ PYTEST := $(PYTHON) -m pytest
 help: ## Show this list
 	@awk 'BEGIN { FS = ":.*## " } \
 	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
-	  /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	  /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo
 
 demo: ## From nothing: install, build, and trace RocksDB and PostgreSQL, step by step
@@ -45,17 +46,30 @@ psql: compile ## The real PostgreSQL (initdb, server, pgbench, not as root) on f
 	@tools/deps.sh mount postgresql
 	@tools/on_fs.sh psql
 
+elastic-up: ## Start a real OpenSearch or Elasticsearch on loopback; VERSION=elasticsearch-8.19.0 ...
+	@tools/deps.sh elastic
+	@tools/elastic.sh up $(VERSION)
+	@test -x $(GLASSFS) || echo "Next: make compile"
+	@echo "Next: $(GLASSFS) elastic setup"
+
+elastic-down: ## Stop what elastic-up has started; its data stays
+	@tools/elastic.sh down
+
 ##@ Work on it
 
 test: compile failpoints ## Everything that must hold: Rust and Python tests, mounts, databases (under 30 minutes)
-	@tools/deps.sh mount rocksdb postgresql test
+	@tools/deps.sh mount rocksdb postgresql test elastic
 	@tools/test.sh main
+
+test-elastic: compile ## The server's tests on all five versions of OpenSearch and Elasticsearch
+	@tools/deps.sh mount elastic
+	@tools/test_elastic.sh
 
 check: compile lint ## Lint, and the tests that need no root and no mount (under 2 minutes once built)
 	@tools/test.sh quick
 
 test-all: compile failpoints ## make test, and what takes too long for it
-	@tools/deps.sh mount rocksdb postgresql test
+	@tools/deps.sh mount rocksdb postgresql test elastic
 	@tools/test.sh all
 
 lint: $(VENV)/.packages ## Formatting, clippy, ruff, mypy, and who may import whom
@@ -69,6 +83,13 @@ format: $(VENV)/.packages ## Format Rust and Python, and repair what ruff can
 events-doc: compile ## Write docs/events.md from the recorder's schema
 	@$(PYTHON) tools/events_doc.py $(VENV)/bin/glassfs-recorder > docs/events.md
 
+fields-doc: compile ## Write docs/reference/fields.md from the table of what is shipped
+	@$(PYTHON) tools/fields_doc.py > docs/reference/fields.md
+
+config-doc: compile ## Write docs/reference/config.md and config.example.yml from the model of the settings
+	@$(PYTHON) tools/config_doc.py reference > docs/reference/config.md
+	@$(PYTHON) tools/config_doc.py example > config.example.yml
+
 posix: compile ## pjdfstest behind the mount, as root; PLANE=daemon or kernel
 	@tools/deps.sh mount test
 	@$(PYTHON) tests/posix/run_posix.py --plane $(PLANE)
@@ -77,6 +98,10 @@ bench: compile ## Measure beside native, strace and LoggedFS; writes bench/resul
 	@tools/deps.sh mount rocksdb postgresql bench
 	@$(PYTHON) -m bench
 
+bench-elastic: compile ## Shipping beside a bare loader on a real OpenSearch; writes bench/results/elastic.json
+	@tools/deps.sh elastic
+	@$(PYTHON) -m bench.elastic --long 10
+
 wheel: $(VENV)/.packages ## Build dist/glassfs-*.whl: package, entry point and recorder
 	@tools/deps.sh build
 	@rm -rf build dist
@@ -84,10 +109,11 @@ wheel: $(VENV)/.packages ## Build dist/glassfs-*.whl: package, entry point and r
 	@ls dist/*.whl
 
 deps: ## Install what all targets need, and say what
-	@tools/deps.sh build mount rocksdb postgresql test bench
+	@tools/deps.sh build mount rocksdb postgresql test bench elastic
 
 clean: ## Remove what was built: target, .venv, caches. Never fs_data
 	@tools/fs.sh must-not-be-mounted
+	@tools/elastic.sh down
 	rm -rf target build dist $(VENV) .cache .pytest_cache .ruff_cache .mypy_cache .hypothesis src/*.egg-info
 	find . -name __pycache__ -not -path './fs/*' -not -path './fs_data/*' -prune -exec rm -rf {} +
 
@@ -112,4 +138,4 @@ recorder: $(VENV)/.installed
 failpoints: compile
 	@tools/build.sh failpoints
 
-.PHONY: help demo compile run all end rocks psql test check test-all lint format events-doc posix bench wheel deps clean recorder failpoints
+.PHONY: help demo compile run all end rocks psql elastic-up elastic-down test test-elastic check test-all lint format events-doc config-doc fields-doc posix bench bench-elastic wheel deps clean recorder failpoints

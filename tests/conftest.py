@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 
 from support import people, places, recorder
+from support.servers import running_server, server  # noqa: F401 (fixtures)
 
 DEFAULT_DEADLINE_S = 120
 MARKERS = (
     "root: needs root (mounts filesystems, changes users)",
     "mount: mounts through the recorder: needs /dev/fuse and the built binary",
     "slow: too long for `make test`; `make test-all` runs it",
+    "metricbeat: compares with the real Metricbeat, which is built first; `make test-elastic` runs it",
     "deadline(seconds): the longest the test may take",
 )
 

@@ -14,6 +14,22 @@ times, names and histograms mean exactly, is in [trace-format.md](trace-format.m
 Views such as `glassfs sql` show the tables under these names. `?`: may be null, which means it cannot be known.
 """
 
+# The sampler writes this table, not the recorder.
+SYSTEM = """
+## system
+
+The machine's own figures, where `glassfs serve` ran: [how-to/metricbeat.md](how-to/metricbeat.md).
+
+| column | type | what it is |
+|---|---|---|
+| `stream` | int32 | As in events |
+| `seq` | int64 | Place in the stream |
+| `ts_ns` | int64 | When the sample began: nanoseconds since 1970 UTC, wall clock |
+| `dataset` | string | system.cpu, load, memory, network, diskio, filesystem, process or process.summary |
+| `instance` | string? | Which interface, device, mount point or pid; null: the machine as a whole |
+| `document` | string | Metricbeat's document, as JSON |
+"""
+
 
 def render(schema: dict) -> str:
     version = f"Schema {schema['schema']['major']}.{schema['schema']['minor']}."
@@ -21,7 +37,7 @@ def render(schema: dict) -> str:
     for table, columns in schema["tables"].items():
         parts += ["", f"## {table}", "", "| column | type | what it is |", "|---|---|---|"]
         parts += [_row(column) for column in columns]
-    return "\n".join(parts) + "\n"
+    return "\n".join(parts) + "\n" + SYSTEM
 
 
 def _row(column: dict) -> str:

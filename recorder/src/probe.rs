@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use glassfs_recorder::collect::{Awake, cpus_halt_at_once};
 use serde_json::{Value, json};
 
 use crate::error::Error;
@@ -34,6 +35,7 @@ pub fn probe(cost: bool) -> Result<String, Error> {
             "sys_admin": sys::has_capability(sys::CAP_SYS_ADMIN),
             "dac_read_search": sys::has_capability(sys::CAP_DAC_READ_SEARCH),
             "bpf": sys::has_capability(sys::CAP_BPF),
+            "sys_admin_by_setuid": sys::may_regain(sys::CAP_SYS_ADMIN),
             "perfmon": sys::has_capability(sys::CAP_PERFMON),
         },
         "descriptors": {"soft": soft, "hard": hard},
@@ -44,6 +46,7 @@ pub fn probe(cost: bool) -> Result<String, Error> {
             || json!({"works": true, "missing": null, "next": null}),
             |missing| json!({"works": false, "missing": missing.what, "next": missing.next}),
         ),
+        "idle_cpus": {"halt_at_once": cpus_halt_at_once(), "kept_awake": Awake::works_here()},
         "btf": Path::new("/sys/kernel/btf/vmlinux").exists(),
     });
     facts["way"] = json!(way(&facts));
@@ -59,8 +62,9 @@ fn outcome(result: io::Result<()>) -> Value {
 
 fn fuse_device() -> Value {
     let path = Path::new(fuse::DEVICE);
-    let mode = fs::metadata(path).ok().map(|data| format!("{:04o}", data.permissions().mode() & 0o7777));
-    let mut facts = outcome(sys::open_at(None, path, libc::O_RDWR).map(drop));
+    let data = fs::metadata(path).ok().filter(fuse::is_device);
+    let mode = data.map(|data| format!("{:04o}", data.permissions().mode() & 0o7777));
+    let mut facts = outcome(fuse::device().map(drop));
     facts["path"] = json!(path);
     facts["present"] = json!(mode.is_some());
     facts["mode"] = json!(mode);
@@ -87,6 +91,8 @@ fn way(facts: &Value) -> &'static str {
     match () {
         _ if !works("fuse_device") => "none",
         _ if fuse::may_mount() => "private mount namespace",
+        // Then fusermount3 gets no further either.
+        _ if !sys::may_regain(sys::CAP_SYS_ADMIN) => "none",
         _ if facts["fusermount3"]["setuid_root"] != true => "none",
         _ if works("user_namespaces") => "user namespace",
         _ => "in place",

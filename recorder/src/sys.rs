@@ -310,6 +310,12 @@ pub fn has_capability(number: u32) -> bool {
     effective_capabilities() & (1 << number) != 0
 }
 
+/// Whether a setuid program that this process starts can have it: a container takes it from the bounding set.
+pub fn may_regain(capability: u32) -> bool {
+    // SAFETY: touches no memory.
+    unsafe { libc::prctl(libc::PR_CAPBSET_READ, libc::c_ulong::from(capability), 0, 0, 0) == 1 }
+}
+
 pub fn effective_ids() -> (libc::uid_t, libc::gid_t) {
     // SAFETY: these calls cannot fail.
     unsafe { (libc::geteuid(), libc::getegid()) }

@@ -12,7 +12,9 @@ file that knows the library.
     |-- RunFailed                `run` itself failed, not its command; exit 125
     |-- AlreadySaid              the recorder has printed its own message; exits with its status
     `-- EnvironmentProblem       permission, kernel, missing part; exit 3
-        `-- NewerSchema          a trace of a later glassfs
+        |-- NewerSchema          a trace of a later glassfs
+        |-- ServerUnreachable    no Elasticsearch there: no connection, TLS, a time limit
+        `-- ServerRefused        it answered, and the answer was no
 """
 
 from __future__ import annotations
@@ -67,6 +69,14 @@ class EnvironmentProblem(GlassfsError):
 
 
 class NewerSchema(EnvironmentProblem):
+    pass
+
+
+class ServerUnreachable(EnvironmentProblem):
+    pass
+
+
+class ServerRefused(EnvironmentProblem):
     pass
 
 

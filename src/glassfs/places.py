@@ -23,6 +23,9 @@ NEAR_NAMES = 5
 # Fewer letters of an id would be a guess.
 ID_PREFIX_MIN = 4
 
+# Where a folder of ours holds traces of a user whose home directory is itself traced.
+VAR_TMP = Path("/var/tmp")
+
 _NUMBERED = re.compile(r"@(\d+)")
 _BEING_REMOVED = ".removing-"
 
@@ -60,12 +63,30 @@ def state_directories() -> list[Path]:
     """The usual place first; the other is used where the home directory itself is traced."""
     state = os.environ.get("XDG_STATE_HOME", "")
     home = Path(state) if os.path.isabs(state) else Path.home() / ".local/state"
-    return [home / "glassfs/traces", Path(f"/var/tmp/glassfs-{os.geteuid()}/traces")]
+    return [home / "glassfs/traces", VAR_TMP / f"glassfs-{os.geteuid()}/traces"]
+
+
+def system_directory() -> Path:
+    """Where the sampler's traces lie: beside the others, so that they are never listed among them."""
+    return state_directories()[0].with_name("system")
+
+
+def system_traces(*, beside: Path | None = None) -> list[Trace]:
+    """The sampler's, the oldest first: the machine's own figures. What cannot be opened is left out. `beside` a trace:
+    also those beside the folder that it lies in, which may have come from elsewhere."""
+    roots = {system_directory()} | ({beside.resolve().parent.with_name("system")} if beside else set())
+    found = [entry_at(path) for root in roots if _is_ours(root) for path in _folders(root)]
+    return sorted((entry.trace for entry in found if entry.trace), key=lambda trace: trace.about.start_ns)
+
+
+def trace_folders() -> list[Path]:
+    """Of this user, in no order that means anything; whatever is in them."""
+    return [path for root in state_directories() if _is_ours(root) for path in _folders(root)]
 
 
 def entries() -> list[Entry]:
     """All traces of this user, the newest first; what cannot be opened comes last."""
-    found = [_entry(path) for root in state_directories() if _is_ours(root) for path in _folders(root)]
+    found = [entry_at(path) for path in trace_folders()]
     return sorted(found, key=lambda entry: (-entry.start_ns, entry.name))
 
 
@@ -85,7 +106,8 @@ def _folders(root: Path) -> list[Path]:
     return [root / name for name in names if not name.startswith(".") and (root / name).is_dir()]
 
 
-def _entry(path: Path) -> Entry:
+def entry_at(path: Path) -> Entry:
+    """A folder that is a trace or was to be one."""
     try:
         return Entry(path, Trace(path))
     except GlassfsError as problem:
@@ -111,7 +133,7 @@ def find_entry(word: str) -> Entry:
 
 
 def _at(path: Path) -> Entry:
-    entry = _entry(path)
+    entry = entry_at(path)
     if isinstance(entry.problem, TraceNotFound):
         raise entry.problem
     return entry

@@ -12,7 +12,20 @@ import pytest
 from cli_kit import GLASSFS, environment
 
 NO_RECORDER = {"GLASSFS_RECORDER": "/nowhere/recorder"}
-VERBS = ["run", "mount", "umount", "report", "calls", "sql", "traces", "doctor", "version"]
+VERBS = [
+    "run",
+    "mount",
+    "umount",
+    "report",
+    "calls",
+    "sql",
+    "traces",
+    "serve",
+    "elastic",
+    "config",
+    "doctor",
+    "version",
+]
 
 
 def test_the_help_lists_every_verb(glassfs, same_text):

@@ -15,15 +15,19 @@ import pytest
 # At the end: other tests import their own `conftest` by that name.
 sys.path.append(str(Path(__file__).parent))
 
-from commands import DEADLINE_S, Run, command_line
+from commands import DEADLINE_S, VAR_TMP_VARIABLE, Run, command_line
+
+from glassfs import places
 
 GOLDEN = Path(__file__).parent / "golden"
 
 
 @pytest.fixture(autouse=True)
 def known_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """State directory, time zone and colours do not depend on who runs the tests."""
+    """State directories, time zone and colours do not depend on who runs the tests, nor do tests reach their traces."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.setenv(VAR_TMP_VARIABLE, str(tmp_path / "var-tmp"))
+    monkeypatch.setattr(places, "VAR_TMP", tmp_path / "var-tmp")
     monkeypatch.setenv("TZ", "UTC")
     for name in ("NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "GLASSFS_DEBUG"):
         monkeypatch.delenv(name, raising=False)

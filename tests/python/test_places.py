@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
+from commands import Run
 from tracewriter import START_NS, TraceWriter, event
 
 from glassfs import places
@@ -68,9 +70,7 @@ def test_an_unknown_name_lists_near_ones(three: list[TraceWriter]):
         places.find("postgres")
 
 
-def test_without_any_trace_the_error_says_how_to_record_one(traces: Path, monkeypatch: pytest.MonkeyPatch):
-    # /var/tmp is everybody's, and may hold traces of whoever works here.
-    monkeypatch.setattr(places, "state_directories", lambda: [traces])
+def test_without_any_trace_the_error_says_how_to_record_one(traces: Path):
     with pytest.raises(TraceNotFound, match="glassfs run"):
         places.find("@last")
     with pytest.raises(TraceNotFound, match="glassfs run"):
@@ -88,6 +88,14 @@ def test_the_newest_trace_is_not_a_damaged_one(three: list[TraceWriter], traces:
     assert places.find("@last").about.name == "cat-2"
     with pytest.raises(DamagedTrace):
         places.find("cat-3")
+
+
+def test_traces_below_var_tmp_are_found_too(three: list[TraceWriter], tmp_path: Path, glassfs: Run):
+    moved = tmp_path / f"var-tmp/glassfs-{os.geteuid()}/traces"
+    TraceWriter(moved / "moved-1").end()
+    assert places.find("moved-1").path == moved / "moved-1"
+    listed = json.loads(glassfs("traces", "--json").stdout)
+    assert sorted(entry["name"] for entry in listed["traces"]) == ["cat-1", "cat-2", "cat-3", "moved-1"]
 
 
 def test_a_folder_that_another_user_put_into_var_tmp_is_not_believed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -206,7 +206,8 @@ class TraceWriter:
 
     def _described(self, table: str, rows: list[Mapping[str, Any]]) -> dict[str, Any]:
         if table != "events":
-            return {"rows": len(rows), "streams": [], "from_ns": START_NS, "to_ns": START_NS}
+            times = [row.get("ts_ns") or row.get("second_ns") or START_NS for row in rows]
+            return {"rows": len(rows), "streams": [], "from_ns": min(times), "to_ns": max(times)}
         streams = sorted({row["stream"] for row in rows})
         ranges = []
         for stream in streams:

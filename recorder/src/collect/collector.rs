@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use super::awake::Awake;
 use super::calls::{self, Calls, Context};
 use super::looker::Looker;
 use super::names::{Names, Paths};
@@ -119,6 +120,7 @@ struct Collecting {
     calls: Option<Calls>,
     looked_at: u32,
     looker: Looker,
+    awake: Awake,
 }
 
 impl Collecting {
@@ -133,7 +135,18 @@ impl Collecting {
         let names = mount_points.iter().map(|mount_point| Names::new(mount_point)).collect();
         let calls = ring.map(Calls::new);
         let looker = if calls.is_some() { Looker::start(processes.clone()) } else { Looker::default() };
-        Collecting { queue, trace, processes, names, tasks: Tasks::new(clock), clock, calls, looked_at: 0, looker }
+        Collecting {
+            queue,
+            trace,
+            processes,
+            names,
+            tasks: Tasks::new(clock),
+            clock,
+            calls,
+            looked_at: 0,
+            looker,
+            awake: Awake::here(),
+        }
     }
 
     fn run(mut self, commands: &Receiver<Command>) -> bool {
@@ -158,15 +171,16 @@ impl Collecting {
         let horizon_ns = now_ns();
         let drained = self.queue.drain();
         let now_ns = now_ns();
-        let mut taken = self.calls.as_mut().map_or(0, Calls::look);
+        let calls = self.calls.as_mut().map_or(0, Calls::look);
         // After the drain: whoever is named in a record was announced before it was put down.
         let rows = self.tasks.learn(self.processes.news(), now_ns);
         rows.into_iter().for_each(|row| self.trace.process(row));
         if !drained.drops.is_empty() {
             self.trace.count_dropped(STREAM, &drained.drops, Reason::QueueFull, Stage::Queue);
         }
+        let mut requests = 0;
         for mut chunk in drained.chunks {
-            taken += chunk.len();
+            requests += chunk.len();
             chunk.drain(..).for_each(|item| self.take(item, now_ns));
             self.queue.recycle(chunk);
             self.trace.tick();
@@ -174,7 +188,8 @@ impl Collecting {
         self.calls_until(horizon_ns);
         self.calls_with_requests();
         self.names.iter_mut().for_each(|names| names.bury(now_ns));
-        taken
+        self.awake.look(requests);
+        calls + requests
     }
 
     /// Makes events of the calls without requests that began before. They bear the names of that time: nothing that is

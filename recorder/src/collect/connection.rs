@@ -32,9 +32,7 @@ impl Connection {
             return;
         }
         let task = match request.operation {
-            // An exec closes files while it holds exec_update_lock, which reading /proc/PID/stat waits for: neither would
-            // ever go on (begin_new_exec, fs/exec.c; do_task_stat, fs/proc/array.c).
-            Operation::Flush { .. } => self.processes.known_task(request.tid, finished_ns),
+            Operation::Flush { .. } => self.processes.task_at_a_glance(request.tid, finished_ns),
             _ => self.processes.task(request.tid, opens(&request.operation), finished_ns),
         };
         if let Some(record) = observe(request, facts, answer, finished_ns, task) {

@@ -1,6 +1,7 @@
 //! From served requests to events: the bounded queue that workers push into, the table of names, and the one collector
 //! thread that makes events of records and feeds the trace. Knows no FUSE structs and no Parquet.
 
+mod awake;
 mod calls;
 mod collector;
 mod connection;
@@ -14,6 +15,7 @@ pub mod record;
 mod samples;
 mod tasks;
 
+pub use awake::{Awake, cpus_halt_at_once};
 pub use collector::Collector;
 pub use connection::Connection;
 pub use observe::{observe, opens};

@@ -59,7 +59,7 @@ impl Tasks {
             pid,
             tid: task.tid,
             ppid,
-            started_ns: Some((started_boot_ns as i64).saturating_add(self.wall_minus_boot_ns)),
+            started_ns: started_boot_ns.map(|ns| (ns as i64).saturating_add(self.wall_minus_boot_ns)),
             comm,
             exe: exe.map(Arc::from),
             cmdline: cmdline.map(Arc::from),

@@ -1,8 +1,10 @@
 //! The kernel's side of a mount: /dev/fuse, mount(2), umount(2), as a process that may do so itself.
 
 use std::ffi::CString;
+use std::fs::{File, Metadata};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::mountinfo::{self, Mount, OUR_TYPE};
@@ -15,6 +17,8 @@ pub const OLDEST_KERNEL: (u32, u32) = (6, 6);
 const MAX_READ_BYTES: usize = glassfs_recorder::wire::MAX_TRANSFER_BYTES;
 
 pub const DEVICE: &str = "/dev/fuse";
+/// MISC_MAJOR and FUSE_MINOR (include/linux/miscdevice.h).
+const DEVICE_NUMBER: libc::dev_t = libc::makedev(10, 229);
 
 /// Opens the device: one descriptor, one connection.
 pub fn open_device() -> Result<OwnedFd, Error> {
@@ -22,10 +26,23 @@ pub fn open_device() -> Result<OwnedFd, Error> {
     if version < OLDEST_KERNEL {
         return Err(Error::KernelTooOld { release });
     }
-    sys::open_at(None, Path::new(DEVICE), libc::O_RDWR).map_err(|cause| match cause.raw_os_error() {
+    device().map_err(|cause| match cause.raw_os_error() {
         Some(libc::EACCES | libc::EPERM) => Error::FuseDeviceRefused { cause },
         _ => Error::NoFuseDevice { cause },
     })
+}
+
+/// Sandboxes bind other things over it: what has only the name is refused too.
+pub fn device() -> io::Result<OwnedFd> {
+    let device = File::from(sys::open_at(None, Path::new(DEVICE), libc::O_RDWR)?);
+    if !is_device(&device.metadata()?) {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "something else is in its place"));
+    }
+    Ok(device.into())
+}
+
+pub fn is_device(data: &Metadata) -> bool {
+    data.rdev() == DEVICE_NUMBER
 }
 
 /// Whether this process may call mount(2) itself: else it is fusermount3's work.

@@ -75,10 +75,14 @@ impl Look {
     }
 }
 
-/// Only the name: a third of the cost of a whole look, and exec changes it.
-pub fn comm_mark(tid: u32) -> Option<u64> {
+/// Only the name: a third of the cost of a whole look, and exec changes it. Never waits for the thread.
+pub fn comm(tid: u32) -> Option<Vec<u8>> {
     let comm = read(&format!("/proc/{tid}/comm"), MAX_STAT_BYTES)?;
-    Some(hash(comm.strip_suffix(b"\n").unwrap_or(&comm)))
+    Some(comm.strip_suffix(b"\n").unwrap_or(&comm).to_vec())
+}
+
+pub fn comm_mark(tid: u32) -> Option<u64> {
+    comm(tid).as_deref().map(hash)
 }
 
 pub fn status(tid: u32) -> Status {

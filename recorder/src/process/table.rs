@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap;
 
-use super::look::{Look, Mark, comm_mark, status};
+use super::look::{Look, Mark, comm, comm_mark, status};
 use crate::event::escape;
 
 /// The task of requests that the kernel makes on its own: it is nobody.
@@ -52,8 +52,8 @@ pub struct Program {
     pub pid: u32,
     pub ppid: Option<u32>,
     pub uid: Option<u32>,
-    /// Since boot (CLOCK_BOOTTIME).
-    pub started_boot_ns: u64,
+    /// Since boot (CLOCK_BOOTTIME). None: only a glance was possible.
+    pub started_boot_ns: Option<u64>,
     pub comm: Arc<str>,
     pub exe: Option<String>,
     pub cmdline: Option<String>,
@@ -195,14 +195,48 @@ impl Processes {
         }
     }
 
-    /// As `task`, without ever looking: for requests in which the caller may hold a lock that /proc asks for.
-    pub fn known_task(&self, tid: u32, now_ns: u64) -> u32 {
-        let mut shard = lock(self.shard(tid));
-        let known = shard.get_mut(&tid).map(|thread| {
+    /// The same for a request that a thread may make in the midst of its exec, where it closes files. Whoever then asks
+    /// /proc for its stat, exe or arguments waits for that exec (`exec_update_lock`), and the exec waits for our reply.
+    pub fn task_at_a_glance(&self, tid: u32, now_ns: u64) -> u32 {
+        if tid == 0 {
+            return KERNEL_TASK;
+        }
+        let known = lock(self.shard(tid)).get_mut(&tid).map(|thread| {
             thread.used_ns = now_ns;
-            thread.task
+            (thread.task, thread.mark, thread.due(false, now_ns))
         });
-        known.unwrap_or(KERNEL_TASK)
+        match known {
+            Some((task, _, Due::Nothing)) => task,
+            Some((task, mark, _)) if self.has_same_name(tid, mark, now_ns) => task,
+            known => self.glance(tid, now_ns, known.map(|(task, ..)| task)),
+        }
+    }
+
+    /// Without a mark: the next request that allows a whole look gets one.
+    fn glance(&self, tid: u32, now_ns: u64, retired: Option<u32>) -> u32 {
+        let program = comm(tid).map(|comm| {
+            let status = status(tid);
+            Program {
+                pid: status.pid.unwrap_or(tid),
+                ppid: status.ppid,
+                uid: status.uid,
+                started_boot_ns: None,
+                comm: escape(&comm).into(),
+                exe: None,
+                cmdline: None,
+            }
+        });
+        if let (None, Some(task)) = (&program, retired) {
+            return task;
+        }
+        let id = self.announce(tid, program, now_ns, retired);
+        let mut shard = lock(self.shard(tid));
+        if shard.len() >= MAX_THREADS / SHARDS {
+            self.evict(&mut shard);
+        }
+        // Due at once, so that the next request gets the whole look.
+        shard.insert(tid, Thread { whole_look_ns: 0, ..Thread::new(id, None, now_ns) });
+        id
     }
 
     /// Tasks and retirements since the last call. A task is in it before any record that bears its id is queued.
@@ -239,7 +273,8 @@ impl Processes {
             return task;
         }
         let before = shard.remove(&tid);
-        let id = self.announce(tid, look, now_ns, before.as_ref().map(|thread| thread.task));
+        let program = look.map(|look| self.program(tid, &look));
+        let id = self.announce(tid, program, now_ns, before.as_ref().map(|thread| thread.task));
         let thread = Thread::new(id, mark, now_ns);
         let thread = match (change, before) {
             (Some((Change::Title, _)), Some(before)) => thread.retitled(&before),
@@ -249,9 +284,8 @@ impl Processes {
         id
     }
 
-    fn announce(&self, tid: u32, look: Option<Look>, now_ns: u64, retired: Option<u32>) -> u32 {
+    fn announce(&self, tid: u32, program: Option<Program>, now_ns: u64, retired: Option<u32>) -> u32 {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let program = look.map(|look| self.program(tid, &look));
         let mut news = lock(&self.news);
         news.tasks.push(Task { id, tid, seen_ns: now_ns, program });
         news.retired.extend(retired);
@@ -264,7 +298,7 @@ impl Processes {
             pid: status.pid.unwrap_or(tid),
             ppid: status.ppid,
             uid: status.uid,
-            started_boot_ns: look.start_ticks.saturating_mul(self.ns_per_tick),
+            started_boot_ns: Some(look.start_ticks.saturating_mul(self.ns_per_tick)),
             comm: escape(&look.comm).into(),
             exe: look.exe(),
             cmdline: look.cmdline(),

@@ -99,7 +99,7 @@ impl Housekeeper {
         let given_up = || !closing && self.manifest.is_closing();
         let merge = Merge { folder: &self.folder, trace_id: &self.trace_id, table, given_up: &given_up };
         let (bytes, rows) = unpanicked(|| merge.segments(&names))?;
-        let contents = Contents { rows, bytes: bytes.len() as u64, ..joined(from) };
+        let contents = joined(from, &bytes, rows);
         let name = self.folder.write_segment(table, &bytes)?;
         let generation = from.iter().map(|live| live.generation).max().unwrap_or(0) + 1;
         let merged = Live { name, table, contents, generation };
@@ -160,8 +160,8 @@ fn tally_by_manifest(contents: &Contents) -> Tally {
     tally
 }
 
-/// Seq ranges and times of neighbours together.
-fn joined(from: &[Live]) -> Contents {
+/// What `bytes` hold that neighbours were merged into: their seq ranges and times together.
+fn joined(from: &[Live], bytes: &[u8], rows: u64) -> Contents {
     let mut streams: Vec<(u16, u64, u64)> = Vec::new();
     for (stream, first, last) in from.iter().flat_map(|live| live.contents.streams.iter().copied()) {
         match streams.iter_mut().find(|(of, ..)| *of == stream) {
@@ -172,7 +172,7 @@ fn joined(from: &[Live]) -> Contents {
     streams.sort_unstable();
     let from_ns = from.iter().map(|live| live.contents.from_ns).min().unwrap_or(0);
     let to_ns = from.iter().map(|live| live.contents.to_ns).max().unwrap_or(0);
-    Contents { rows: 0, bytes: 0, streams, from_ns, to_ns }
+    Contents::of(bytes, rows, streams, (from_ns, to_ns))
 }
 
 /// Which neighbours to merge next. A segment that is not small is a wall: it stays as it is. Between walls, sixteen of
@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     fn live(rows: u64, generation: u32) -> Live {
-        let contents = Contents { rows, bytes: 0, streams: Vec::new(), from_ns: 0, to_ns: 0 };
+        let contents = Contents::of(b"", rows, Vec::new(), (0, 0));
         Live { name: String::new(), table: Table::Events, contents, generation }
     }
 

@@ -16,11 +16,21 @@ use super::folder::Folder;
 pub struct Contents {
     pub rows: u64,
     pub bytes: u64,
+    /// Of the file's bytes, as zlib's.
+    pub crc32: u32,
     /// (stream, first seq, last seq), inclusive; events only. A range may have holes.
     pub streams: Vec<(u16, u64, u64)>,
     /// First and last start.
     pub from_ns: i64,
     pub to_ns: i64,
+}
+
+impl Contents {
+    /// Of a file of `bytes`; `times` are its first and last start.
+    pub(super) fn of(bytes: &[u8], rows: u64, streams: Vec<(u16, u64, u64)>, times: (i64, i64)) -> Contents {
+        let (from_ns, to_ns) = times;
+        Contents { rows, bytes: bytes.len() as u64, crc32: crc32fast::hash(bytes), streams, from_ns, to_ns }
+    }
 }
 
 /// One line.

@@ -136,13 +136,8 @@ impl Writer {
         }
         let bytes = unpanicked(|| encode(&self.about.id, events_schema(), batches(segment)))?;
         let times = || segment.rows().iter().map(|row| row.ts_ns);
-        let contents = Contents {
-            rows: segment.len() as u64,
-            bytes: bytes.len() as u64,
-            streams: segment.streams(),
-            from_ns: times().min().unwrap_or(0),
-            to_ns: times().max().unwrap_or(0),
-        };
+        let times = (times().min().unwrap_or(0), times().max().unwrap_or(0));
+        let contents = Contents::of(&bytes, segment.len() as u64, segment.streams(), times);
         self.store(Table::Events, &bytes, contents).map(Some)
     }
 
@@ -193,13 +188,9 @@ impl Writer {
 
 /// The contents of a segment without streams.
 pub(super) fn counted(bytes: &[u8], times: impl Iterator<Item = i64> + Clone) -> Contents {
-    Contents {
-        rows: times.clone().count() as u64,
-        bytes: bytes.len() as u64,
-        streams: Vec::new(),
-        from_ns: times.clone().min().unwrap_or(0),
-        to_ns: times.max().unwrap_or(0),
-    }
+    let rows = times.clone().count() as u64;
+    let times = (times.clone().min().unwrap_or(0), times.max().unwrap_or(0));
+    Contents::of(bytes, rows, Vec::new(), times)
 }
 
 fn reason(cause: &io::Error) -> Reason {

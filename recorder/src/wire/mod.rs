@@ -8,6 +8,7 @@ mod device;
 mod failpoint;
 mod homes;
 mod init;
+mod limits;
 #[cfg(test)]
 mod mounted_tests;
 mod notify;
@@ -26,12 +27,12 @@ mod worker;
 pub use backing::{BackingFiles, BackingId};
 pub use device::Device;
 pub use init::{Negotiated, Refusal, Wishes, flag};
+pub use limits::Limits;
 pub use notify::Notify;
 pub use operation::{ForgetEntries, Handle, Name, Node, Operation, Request};
 pub use parse::{ParseError, parse};
-pub use pool::{End, Limits};
 pub use reply::{MAX_TRANSFER_BYTES, ReplyBuffer};
-pub use session::{Options, Session, Stopper};
+pub use session::{End, Options, Session, Stopper};
 pub use transport::{Disconnect, Outcome, ReceiveBuffer, Received, Transport};
 
 /// An errno on its way to the kernel: positive, as in libc.

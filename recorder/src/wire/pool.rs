@@ -18,45 +18,14 @@ use std::time::Duration;
 
 use super::Serve;
 use super::homes::{Home, Homes};
-use super::init::Refusal;
+use super::limits::Limits;
+use super::session::End;
 use super::traffic::Traffic;
-use super::transport::{Disconnect, ReceiveBuffer, Transport};
+use super::transport::{ReceiveBuffer, Transport};
 use super::worker;
-
-/// The pool's bounds.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// Threads that block in calls below at one time, at most; more would only queue there instead of here.
-    pub workers: usize,
-    /// Workers that stay receiving when nothing blocks. Two: while one answers, the other takes the next message; with more,
-    /// the kernel wakes them in turn and none stays warm (measured: 4 are a quarter slower than 2).
-    pub receivers: usize,
-    /// On a machine of two CPUs, two receivers get one each; see `homes`.
-    pub spread: bool,
-    /// Messages taken from the kernel while all workers are busy. The rest waits in the kernel, at no cost to us.
-    pub queued: usize,
-    /// Bytes of memory that large messages and answers under way may fill; further large ones are queued.
-    pub large_bytes: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits { workers: 256, receivers: 2, spread: true, queued: 32, large_bytes: 96 << 20 }
-    }
-}
 
 /// A parked worker ends after this long without being needed.
 const PARKED_FOR: Duration = Duration::from_secs(10);
-
-/// Why serving ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
-    Disconnected(Disconnect),
-    /// On our own wish; requests not yet taken wait in the kernel for another server.
-    Stopped,
-    /// There was no agreement with the kernel.
-    Refused(Refusal),
-}
 
 /// A message that waits for a free worker.
 pub(super) struct Queued<K> {

@@ -11,9 +11,10 @@ use zerocopy::IntoBytes;
 use super::Serve;
 use super::device::Device;
 use super::init::{self, Negotiated, Refusal, Wishes};
+use super::limits::Limits;
 use super::operation::Operation;
 use super::parse::parse;
-use super::pool::{End, Limits, Pool};
+use super::pool::Pool;
 use super::requests::MAJOR;
 use super::transport::{Disconnect, Outcome, ReceiveBuffer, Received, Transport};
 
@@ -26,6 +27,16 @@ const QUIET_LOOKS: u32 = 40;
 const GRACE: Duration = Duration::from_secs(2);
 /// Between two signals to receivers that are to end: one may come in the moment before the read it is meant for.
 const WAKE_EVERY: Duration = Duration::from_millis(5);
+
+/// Why serving ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    Disconnected(Disconnect),
+    /// On our own wish; requests not yet taken wait in the kernel for another server.
+    Stopped,
+    /// There was no agreement with the kernel.
+    Refused(Refusal),
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {

@@ -23,6 +23,9 @@ VERBS = {
     "calls": "Print a trace call by call, as strace would; -f follows.",
     "sql": "Ask a trace in SQL.",
     "traces": "List, remove and prune traces.",
+    "serve": "Record the machine's figures and ship traces, until it is stopped.",
+    "elastic": "Set up Elasticsearch or OpenSearch, ship traces to it, show how far it is.",
+    "config": "Check config.yml; show settings and where each comes from.",
     "doctor": "Check what works here, and say how to fix what does not.",
     "version": "Print the versions of glassfs, recorder and schema.",
 }

@@ -54,11 +54,12 @@ def sql(
     totals      exact counts, times and histograms per second, op and errno
     processes   what a pid was, and when
     ledger      seen, stored, dropped and removed per second
-    system      the machine's own figures, where a sampler ran
+    system      the machine's own figures meanwhile, where `glassfs serve` ran: ts_ns, dataset, instance, document
 
     \b
     glassfs sql @last "select path, count(*) from events where op = 'fsync' group by path"
     glassfs sql @last "describe events"
+    glassfs sql @last "select ts_ns, document->>'$.system.cpu.total.pct' from system where dataset = 'system.cpu'"
 
     QUERY may be - for stdin.
     """

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from glassfs.errors import DamagedTrace, EnvironmentProblem
 from glassfs.query.limited import Limited
+from glassfs.query.machine import Machine
 from glassfs.query.schema import COLUMNS
 from glassfs.trace import IS_MISSING, TABLES, Damage, Manifest, Segment, Trace
 
@@ -45,7 +46,8 @@ class SegmentsGone(Exception):
 
 class Database:
     """`tables`: those that will be asked. `only`: of the events just these segments, and nothing else; then one that is
-    gone is the caller's affair. `thorough`: compare all checksums."""
+    gone is the caller's affair. `thorough`: compare all checksums. `machine`: also the machine's own figures of the
+    trace's time, which lie elsewhere."""
 
     def __init__(
         self,
@@ -54,6 +56,7 @@ class Database:
         tables: Sequence[str] = TABLES,
         only: Sequence[Segment] | None = None,
         thorough: bool = False,
+        machine: bool = False,
         timeout_s: float | None = None,
     ) -> None:
         self.trace = trace
@@ -65,6 +68,7 @@ class Database:
         self._thorough = thorough
         self._unreadable: dict[str, Damage] = {}
         self._good: dict[str, list[Segment]] = {table: [] for table in TABLES}
+        self.machine = Machine(trace) if machine else None
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._running: duckdb.DuckDBPyConnection | None = None
         self._take_snapshot()
@@ -80,7 +84,12 @@ class Database:
                 raise SegmentsGone(missing)
             if not missing or not self.is_stale():
                 break
-        self._connect()
+        try:
+            self._connect()
+        except duckdb_module().Error as problem:
+            # A view is not made over a file whose end cannot be read.
+            if not self.leave_out_unreadable():
+                raise self._blame_trace(problem) from problem
 
     def _check_all(self) -> None:
         if self._only is not None:
@@ -99,7 +108,8 @@ class Database:
 
     @property
     def warnings(self) -> list[str]:
-        return [*self.manifest.warnings, *map(str, self.damages)]
+        elsewhere = self.machine.damages if self.machine else []
+        return [*self.manifest.warnings, *map(str, [*self.damages, *elsewhere])]
 
     def segments(self, table: str) -> list[Segment]:
         return self._good[table]
@@ -108,6 +118,7 @@ class Database:
         self.close()
         connection = duckdb_module().connect(":memory:")
         readable = [self.trace.segment_path(each) for table in TABLES for each in self._good[table]]
+        readable += self.machine.files if self.machine else []
         # DuckDB asks for leave twice where a name has characters of a glob: for the pattern, and for what it finds.
         allowed = dict.fromkeys(name for path in readable for name in (str(path), _escaped(path)))
         connection.execute(f"set allowed_paths = {_literals(list(allowed))}")
@@ -116,16 +127,18 @@ class Database:
         connection.execute("set enable_external_access = false")
         connection.execute("set lock_configuration = true")
         for table in TABLES:
-            connection.execute(f'create view "{table}" as {self.source(self._good[table], table)}')
+            connection.execute(f'create view "{table}" as {self._view(table)}')
         self._connection = connection
+
+    def _view(self, table: str) -> str:
+        if table != "system" or self.machine is None or self._good[table]:
+            return self.source(self._good[table], table)
+        until = "" if self.machine.to_ns is None else f" and ts_ns <= {self.machine.to_ns}"
+        return f"{_select(self.machine.files, table)} where ts_ns >= {self.machine.from_ns}{until}"
 
     def source(self, segments: Sequence[Segment], table: str) -> str:
         """A select over these segments of the table; without any, one of its shape and no rows."""
-        if not segments:
-            columns = ", ".join(f'null::{kind} as "{name}"' for name, kind in COLUMNS[table].items())
-            return f"select {columns} where false"
-        files = _literals([_escaped(self.trace.segment_path(each)) for each in segments])
-        return f"select * from read_parquet({files}, hive_partitioning = false)"
+        return _select([self.trace.segment_path(each) for each in segments], table)
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """For this project's own questions, in which an error can only mean the trace."""
@@ -175,26 +188,36 @@ class Database:
     def leave_out_unreadable(self) -> bool:
         """Reads every segment to find those that cannot be; False if all can and the snapshot is the newest."""
         segments = [each for table in TABLES for each in self._good[table]]
-        found = [damage for each in segments if (damage := self.limited.run(partial(self._probe, each)))]
-        if not found and not self.is_stale():
+        found = [damage for each in segments if (damage := self.limited.run(partial(self._probe, self.trace, each)))]
+        elsewhere = self.machine is not None and self.limited.run(
+            partial(self.machine.leave_out_unreadable, self._probe)
+        )
+        if not found and not elsewhere and not self.is_stale():
             return False
+        if self.machine:
+            self.machine.take_snapshot()
         self._unreadable |= {damage.segment.file: damage for damage in found if not damage.is_missing}
         self._take_snapshot()
         return True
 
-    def _probe(self, segment: Segment) -> Damage | None:
+    def _probe(self, trace: Trace, segment: Segment) -> Damage | None:
         """Reads a segment in full, on a connection of its own, since some damage makes DuckDB give up on one. Each
         column by its name and type: damage may also have renamed one."""
         duckdb = duckdb_module()
+        file = trace.segment_path(segment)
         columns = ", ".join(f'max(hash("{name}"::{kind}))' for name, kind in COLUMNS[segment.table].items())
         with duckdb.connect(":memory:") as probe:
             try:
-                probe.execute(f"select {columns} from ({self.source([segment], segment.table)})").fetchall()
+                probe.execute(f"select {columns} from ({_select([file], segment.table)})").fetchall()
             except duckdb.Error as problem:
-                if not self.trace.segment_path(segment).exists():
+                if not file.exists():
                     return Damage(segment, IS_MISSING)
                 return Damage(segment, f"is damaged ({_first_line(problem)})")
         return None
+
+    def has_machine(self) -> bool:
+        """Whether the machine's own figures can be asked for: the sampler merges and throws away while this is open."""
+        return self.machine is not None and all(file.exists() for file in self.machine.files)
 
     def is_stale(self) -> bool:
         """Whether segments have been added or merged away since this snapshot."""
@@ -221,6 +244,13 @@ def duckdb_module() -> Any:
 
 def _memory_limit_bytes() -> int:
     return min(MEMORY_LIMIT_BYTES, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2)
+
+
+def _select(files: Sequence[Path], table: str) -> str:
+    if files:
+        return f"select * from read_parquet({_literals([*map(_escaped, files)])}, hive_partitioning = false)"
+    columns = ", ".join(f'null::{kind} as "{name}"' for name, kind in COLUMNS[table].items())
+    return f"select * from (select {columns} where false)"
 
 
 def _literals(texts: Sequence[str]) -> str:

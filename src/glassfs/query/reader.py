@@ -58,12 +58,15 @@ class Reader:
             self._open.close()
             self._open = None
 
-    def _database(self) -> Database:
+    def _database(self, *, machine: bool = False) -> Database:
+        """`machine`: with the machine's own figures, which only a person's SQL asks for."""
         if self._open is not None and self._trace.about.end_ns is None and self._open.is_stale():
             self._trace.refresh()
             self.close()
+        if self._open is not None and machine and not self._open.has_machine():
+            self.close()
         if self._open is None:
-            self._open = Database(self._trace, timeout_s=self._timeout_s)
+            self._open = Database(self._trace, machine=machine, timeout_s=self._timeout_s)
         return self._open
 
     def _asked(self, wanted: Filter) -> Asked:
@@ -72,15 +75,15 @@ class Reader:
     def sql(self, query: str) -> Any:
         """A DuckDB relation over the views events, totals, processes, system and ledger: it shows itself in a notebook,
         and has `.fetchall()`, `.df()`, `.pl()`. Only a SELECT; no other file can be read."""
-        return statement.relation(self._database(), query)
+        return statement.relation(self._database(machine=True), query)
 
     def statement(self, query: str) -> Statement:
         """The same as columns and a stream of rows, under the reader's time limit."""
-        return Statement(self._database(), query)
+        return Statement(self._database(machine=True), query)
 
     def leave_out_damaged(self) -> None:
         """Reads every segment in full, so that damage does not show in the middle of an answer."""
-        self._database().leave_out_unreadable()
+        self._database(machine=True).leave_out_unreadable()
 
     def summary(self, wanted: Filter = EVERYTHING) -> answers.Summary:
         return summaries.summary(self._asked(wanted))

@@ -69,12 +69,13 @@ COLUMNS: dict[str, dict[str, str]] = {
         "uid": "BIGINT",
         "exited_ns": "BIGINT",
     },
-    # One measured value of the host: the dataset (cpu, diskio ...), of what (a disk, an interface), which field.
+    # One document of the sampler: of which dataset (system.cpu), of which disk, mount, interface or pid; JSON text.
     "system": {
+        "stream": "INTEGER",
+        "seq": "BIGINT",
         "ts_ns": "BIGINT",
         "dataset": "VARCHAR",
         "instance": "VARCHAR",
-        "field": "VARCHAR",
-        "value": "DOUBLE",
+        "document": "VARCHAR",
     },
 }

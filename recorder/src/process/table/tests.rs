@@ -65,7 +65,7 @@ fn a_thread_is_announced_once_with_its_secrets_masked() {
     assert_eq!(&*program.comm, "sh");
     let cmdline = program.cmdline.expect("it has arguments");
     assert!(cmdline.ends_with("--password=***") && !cmdline.contains("hunter2"), "{cmdline}");
-    assert!(program.started_boot_ns > 0 && program.exe.is_some());
+    assert!(program.started_boot_ns > Some(0) && program.exe.is_some());
 }
 
 #[test]
@@ -100,6 +100,19 @@ fn a_process_that_ended_keeps_what_was_known_of_it() {
     let task = processes.task(tid, true, 0);
     drop(shell);
     assert_eq!(processes.task(tid, true, 5000 * MS), task);
+}
+
+#[test]
+fn a_glance_names_a_thread_and_the_next_look_knows_the_rest() {
+    let shell = Shell::start();
+    let processes = Processes::new();
+    let glanced = processes.task_at_a_glance(shell.tid(), 10_000 * MS);
+    let looked = processes.task(shell.tid(), false, 10_001 * MS);
+    let news = processes.news();
+    assert_eq!((comm_of(&news, glanced), comm_of(&news, looked)), ("sh".into(), "sh".into()));
+    let whole = |id: u32| news.tasks.iter().any(|task| task.id == id && task.program.as_ref().unwrap().exe.is_some());
+    assert_eq!((whole(glanced), whole(looked)), (false, true));
+    assert_eq!(processes.task_at_a_glance(shell.tid(), 20_000 * MS), looked, "the same name is the same program");
 }
 
 #[test]
