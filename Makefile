@@ -90,7 +90,7 @@ config-doc: compile ## Write docs/reference/config.md and config.example.yml fro
 	@$(PYTHON) tools/config_doc.py reference > docs/reference/config.md
 	@$(PYTHON) tools/config_doc.py example > config.example.yml
 
-posix: compile ## pjdfstest behind the mount, as root; PLANE=daemon
+posix: compile ## pjdfstest behind the mount, as root; PLANE=daemon or kernel
 	@tools/deps.sh mount test
 	@$(PYTHON) tests/posix/run_posix.py --plane $(PLANE)
 

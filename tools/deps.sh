@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 # What must be there, and the package that brings it. A word with a slash is a file, another one a command.
 needs_of() {
     case $1 in
-    build) echo "cc:gcc /usr/include/stdlib.h:libc6-dev" ;;
+    build) echo "cc:gcc /usr/include/stdlib.h:libc6-dev clang:clang llvm-strip:llvm" ;;
     mount) echo "fusermount3:fuse3 findmnt:util-linux setpriv:util-linux unshare:util-linux" ;;
     rocksdb) echo "db_bench:rocksdb-tools ldb:rocksdb-tools" ;;
     postgresql) echo "/usr/lib/postgresql/*/bin/initdb:postgresql /usr/lib/postgresql/*/bin/pgbench:postgresql" ;;

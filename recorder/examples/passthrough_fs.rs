@@ -104,7 +104,7 @@ fn main() -> io::Result<()> {
         eprintln!("passthrough_fs: inodes held by {:?}, ACLs {posix_acl}", passthrough.way());
     }
     let served = Arc::new(Served(passthrough));
-    let options = Options { wishes: Wishes { posix_acl }, ..Options::default() };
+    let options = Options { wishes: Wishes { posix_acl, ..Wishes::default() }, ..Options::default() };
     let end = Session::serve(device, served.clone(), options);
     eprintln!("passthrough_fs: {end:?}, {:?} nodes and handles left", served.0.known_and_open());
     Ok(())

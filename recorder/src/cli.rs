@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 #[derive(Parser)]
 #[command(name = "glassfs-recorder", about = "Serves a transparent filesystem and records what programs do to it")]
@@ -42,6 +42,9 @@ pub struct RunOptions {
     /// Let the kernel cache nothing, so that every call is seen
     #[arg(long)]
     pub exact: bool,
+    /// How to see: requests (daemon), system calls (kernel), or what is possible here
+    #[arg(long, value_enum, default_value_t = Wish::Auto)]
+    pub plane: Wish,
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "COMMAND")]
     pub command: Vec<OsString>,
@@ -55,11 +58,22 @@ pub struct MountOptions {
     /// Let the kernel cache nothing, so that every call is seen
     #[arg(long)]
     pub exact: bool,
+    /// How to see: requests (daemon), system calls (kernel), or what is possible here
+    #[arg(long, value_enum, default_value_t = Wish::Auto)]
+    pub plane: Wish,
     /// Stay in the foreground, until unmounted or told to end
     #[arg(long)]
     pub foreground: bool,
     pub source: PathBuf,
     pub mount_point: Option<PathBuf>,
+}
+
+/// Which plane is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Wish {
+    Auto,
+    Daemon,
+    Kernel,
 }
 
 #[derive(Args)]

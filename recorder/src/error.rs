@@ -4,6 +4,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::plane::Missing;
+
 /// A process somewhere else that stands in the way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Culprit {
@@ -35,6 +37,10 @@ pub enum Error {
     FuseDeviceRefused { cause: io::Error },
     #[error("cannot mount as an ordinary user: fusermount3: not found in PATH, /usr/bin or /bin")]
     NoFusermount,
+    #[error("the kernel plane is not possible here: {}", missing.what)]
+    PlaneImpossible { missing: Missing },
+    #[error("the kernel plane did not start: {cause}")]
+    PlaneFailed { cause: String },
     #[error("cannot mount: {}: {cause}", target.display())]
     MountRefused { target: PathBuf, cause: String },
     #[error("mounted, but it cannot be seen: {}: /proc/self/mountinfo does not name it", target.display())]
@@ -136,6 +142,8 @@ impl Error {
             Error::FuseDeviceRefused { .. } => {
                 "as root: chmod 0666 /dev/fuse (the distributions' default), or run as root".into()
             }
+            Error::PlaneImpossible { missing } => missing.next.clone(),
+            Error::PlaneFailed { .. } => "trace with --plane daemon; see `glassfs doctor`".into(),
             Error::NoFusermount => "as root: apt install fuse3".into(),
             Error::MountRefused { .. } => "see `glassfs doctor`; a container needs --cap-add SYS_ADMIN".into(),
             Error::MountNotSeen { target } => {

@@ -69,6 +69,19 @@ ops! {
     Unlink = 40, "unlink", Namespace;
     Rmdir = 41, "rmdir", Namespace;
     Rename = 42, "rename", Namespace;
+    Close = 43, "close", Open;
+    Stat = 44, "stat", Metadata;
+    Mmap = 45, "mmap", Open;
+    Msync = 46, "msync", Sync;
+    Execve = 47, "execve", Open;
+    Getdents = 48, "getdents", Metadata;
+    Chdir = 49, "chdir", Metadata;
+    Fcntl = 50, "fcntl", Metadata;
+    Flock = 51, "flock", Metadata;
+    Dup = 52, "dup", Open;
+    Fadvise = 53, "fadvise", Metadata;
+    SyncFileRange = 54, "sync_file_range", Sync;
+    Other = 55, "other", Metadata;
 }
 
 /// The six classes every op belongs to: the first thing a summary shows.

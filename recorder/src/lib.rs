@@ -2,6 +2,7 @@
 
 pub mod collect;
 pub mod event;
+pub mod observe;
 pub mod passthrough;
 pub mod process;
 pub mod trace;

@@ -5,6 +5,7 @@ mod channel;
 mod cli;
 mod error;
 mod mount;
+mod plane;
 mod probe;
 mod procfs;
 mod run;

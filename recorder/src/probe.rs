@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::error::Error;
 use crate::mount::{fuse, fusermount};
-use crate::{run, sys};
+use crate::{plane, run, sys};
 
 /// FUSE_NOTIFY_PRUNE came with it.
 const PRUNE_KERNEL: (u32, u32) = (6, 18);
@@ -42,6 +42,10 @@ pub fn probe(cost: bool) -> Result<String, Error> {
         "file_handles": file_handles().is_ok(),
         "notify_prune": version >= PRUNE_KERNEL,
         "fuse_io_uring": module_switch("/sys/module/fuse/parameters/enable_uring"),
+        "kernel_plane": plane::missing().map_or_else(
+            || json!({"works": true, "missing": null, "next": null}),
+            |missing| json!({"works": false, "missing": missing.what, "next": missing.next}),
+        ),
         "idle_cpus": {"halt_at_once": cpus_halt_at_once(), "kept_awake": Awake::works_here()},
         "btf": Path::new("/sys/kernel/btf/vmlinux").exists(),
     });

@@ -12,14 +12,18 @@ use std::time::Duration;
 
 use glassfs_recorder::collect::record::Facts;
 use glassfs_recorder::collect::{self, Collector, MAX_RECORDS, Queue};
-use glassfs_recorder::event::escape;
+use glassfs_recorder::event::{Plane, escape};
+use glassfs_recorder::observe::{Observer, Ring};
 use glassfs_recorder::passthrough::{self, Passthrough};
 use glassfs_recorder::process::{Processes, mask_arguments};
 use glassfs_recorder::trace::{self, About, Trace};
-use glassfs_recorder::wire::{self, Answer, Device, Disconnect, End, ReplyBuffer, Request, Session, Wishes};
+use glassfs_recorder::wire::{
+    self, Answer, Device, Disconnect, End, Negotiated, ReplyBuffer, Request, Session, Wishes,
+};
 
 use crate::error::Error;
 use crate::mount::source::{Note, Source};
+use crate::plane::Choice;
 use crate::{run, sys};
 
 /// A directory to be served, and the device of its mount.
@@ -37,6 +41,7 @@ const NEVER_STARTED: &str = "never started";
 pub struct Settings {
     pub trace: PathBuf,
     pub exact: bool,
+    pub choice: Choice,
     pub traced: Vec<Traced>,
     pub notes: Vec<Note>,
     pub command: Option<trace::Command>,
@@ -50,12 +55,18 @@ pub struct Recording {
     ended: Arc<Ended>,
     left_out: Arc<AtomicU32>,
     gave_up: bool,
+    /// In the kernel plane; watches nothing until the program to be traced is let go.
+    observer: Option<Observer>,
+    /// A command is still being prepared.
+    is_preparing: bool,
+    devs: Vec<u64>,
 }
 
 struct Connection {
     device: Arc<Device>,
     server: Arc<Server>,
     posix_acl: bool,
+    passthrough: bool,
     /// The lock that keeps a second tracer away, until this process ends.
     _guard: OwnedFd,
 }
@@ -65,9 +76,16 @@ struct Server {
     passthrough: Passthrough,
     collected: collect::Connection,
     left_out: Arc<AtomicU32>,
+    device: Arc<Device>,
 }
 
 impl wire::Serve for Server {
+    fn negotiated(&self, negotiated: &Negotiated) {
+        if negotiated.has(wire::flag::PASSTHROUGH) {
+            self.passthrough.pass_through(self.device.clone());
+        }
+    }
+
     fn serve(&self, request: &Request<'_>, reply: &mut ReplyBuffer) -> Answer {
         let mut facts = Facts::default();
         let answer = self.passthrough.serve(request, reply, &mut facts);
@@ -109,18 +127,20 @@ impl Ended {
 
 impl Recording {
     /// Makes the trace and gets everything ready; requests are answered from `serve` on.
-    pub fn prepare(settings: Settings) -> Result<Recording, Error> {
+    pub fn prepare(mut settings: Settings) -> Result<Recording, Error> {
+        let (observer, ring) = observer(&mut settings.choice)?.unzip();
         let about = about(&settings);
         let untraceable = |cause| Error::Trace { cause };
         let trace = Trace::create(trace::Settings::new(&settings.trace), about).map_err(untraceable)?;
         let queue = Arc::new(Queue::new(MAX_RECORDS, trace.clock()));
         let processes = Arc::new(Processes::new());
         let points: Vec<PathBuf> = settings.traced.iter().map(|traced| traced.mount_point.clone()).collect();
-        let collector = Collector::start(queue.clone(), trace, processes.clone(), &points).map_err(untraceable)?;
+        let collector =
+            Collector::start_with(queue.clone(), trace, processes.clone(), &points, ring).map_err(untraceable)?;
         let left_out = Arc::new(AtomicU32::new(0));
         let connections = settings.traced.into_iter().enumerate().map(|(number, traced)| {
             let collected = collect::Connection::new(queue.clone(), processes.clone(), number as u8);
-            Connection::prepare(traced, settings.exact, collected, left_out.clone())
+            Connection::prepare(traced, settings.exact, observer.is_some(), collected, left_out.clone())
         });
         let connections = match connections.collect::<Result<Vec<Connection>, Error>>() {
             Ok(connections) => connections,
@@ -137,11 +157,18 @@ impl Recording {
             ended: Arc::new(ended),
             left_out,
             gave_up: false,
+            observer,
+            is_preparing: settings.command.is_some(),
+            devs: Vec::new(),
         })
     }
 
     /// `devs`: st_dev of each mount, in order.
     pub fn serve(&mut self, devs: &[u64]) {
+        self.devs = devs.to_vec();
+        if !self.is_preparing {
+            self.watch();
+        }
         let devs = devs.to_vec();
         self.about(move |about| {
             for (mount, dev) in about.mounts.iter_mut().zip(devs) {
@@ -166,8 +193,23 @@ impl Recording {
     }
 
     /// This thread's requests are our own preparations: they are no events. 0: all are the program's.
-    pub fn leave_out(&self, tid: u32) {
+    pub fn leave_out(&mut self, tid: u32) {
         self.left_out.store(tid, Ordering::Relaxed);
+        if tid == 0 {
+            self.is_preparing = false;
+            self.watch();
+        }
+    }
+
+    /// Has calls on the mounts reported. Without it they are still there as requests, and the trace says so.
+    fn watch(&mut self) {
+        let Some(observer) = &mut self.observer else { return };
+        let devs = self.devs.iter().enumerate();
+        let failed = devs.filter_map(|(number, dev)| observer.watch(number as u8, *dev).err()).next();
+        if let Some(failure) = failed {
+            let text = format!("system calls are not seen, only requests: {failure}");
+            self.about(|about| about.notes.push(trace::Note { kind: "plane".into(), text, path: None, target: None }));
+        }
     }
 
     /// Nobody will ever use what was prepared.
@@ -240,6 +282,7 @@ impl Connection {
     fn prepare(
         traced: Traced,
         exact: bool,
+        passthrough: bool,
         collected: collect::Connection,
         left_out: Arc<AtomicU32>,
     ) -> Result<Connection, Error> {
@@ -251,16 +294,45 @@ impl Connection {
         let over_source = mount_point == source.path && !traced.is_private;
         let options = passthrough::Options { exact, over_source, way: None };
         let gone = collected.clone();
-        let passthrough =
-            Passthrough::new(source.fd, options, Box::new(move |node| gone.gone(node))).map_err(failed)?;
-        passthrough.set_notify(device.clone()).map_err(failed)?;
-        let server = Arc::new(Server { passthrough, collected, left_out });
-        Ok(Connection { device, server, posix_acl, _guard: source.guard })
+        let files = Passthrough::new(source.fd, options, Box::new(move |node| gone.gone(node))).map_err(failed)?;
+        files.set_notify(device.clone()).map_err(failed)?;
+        let server = Arc::new(Server { passthrough: files, collected, left_out, device: device.clone() });
+        Ok(Connection { device, server, posix_acl, passthrough, _guard: source.guard })
     }
 
     fn run(self) -> End {
-        let options = wire::Options { wishes: Wishes { posix_acl: self.posix_acl }, ..wire::Options::default() };
+        let wishes = Wishes { posix_acl: self.posix_acl, passthrough: self.passthrough };
+        let options = wire::Options { wishes, ..wire::Options::default() };
         Session::serve(self.device, self.server, options)
+    }
+}
+
+/// Starts the kernel plane, if it was chosen. If it does not start, the daemon plane is chosen instead, unless that is no
+/// choice.
+fn observer(choice: &mut Choice) -> Result<Option<(Observer, Ring)>, Error> {
+    if choice.plane != Plane::Kernel {
+        return Ok(None);
+    }
+    match Observer::load() {
+        Ok((observer, ring)) => {
+            choice.reason += without(&observer);
+            Ok(Some((observer, ring)))
+        }
+        Err(cause) if choice.is_binding => Err(Error::PlaneFailed { cause: cause.to_string() }),
+        Err(cause) => {
+            *choice = Choice::daemon(format!("the kernel plane did not start: {cause}"));
+            Ok(None)
+        }
+    }
+}
+
+/// What this kernel does not let us see, for the trace.
+fn without(observer: &Observer) -> &'static str {
+    match (observer.sees_requests(), observer.sees_io_uring()) {
+        (true, true) => "",
+        (true, false) => "; this kernel does not show reads and writes by io_uring",
+        (false, true) => "; on this kernel calls that need the recorder stay requests",
+        (false, false) => "; on this kernel calls that need the recorder stay requests, and io_uring is not seen",
     }
 }
 
@@ -271,7 +343,8 @@ fn text(path: &Path) -> String {
 fn about(settings: &Settings) -> About {
     let name = settings.trace.file_name().unwrap_or(settings.trace.as_os_str());
     let mut about = About::new(escape(name.as_bytes()));
-    about.plane_reason = "this version has no other".into();
+    about.plane = settings.choice.plane.word().into();
+    about.plane_reason = settings.choice.reason.clone();
     about.mode = if settings.exact { "exact" } else { "default" }.into();
     about.mounts = settings.traced.iter().enumerate().map(|(number, traced)| mount(number as u32, traced)).collect();
     about.command = settings.command.clone();

@@ -88,12 +88,19 @@ def is_executable(path: Path) -> bool:
     return path.is_file() and os.access(path, os.X_OK)
 
 
-def run(command: Sequence[str], *, trace: Path, directories: Sequence[Path] = (), exact: bool = False) -> Ended:
+def run(
+    command: Sequence[str],
+    *,
+    trace: Path,
+    directories: Sequence[Path] = (),
+    exact: bool = False,
+    plane: str = "auto",
+) -> Ended:
     """Traces one command and waits for it. stdin, stdout, stderr, signals and open descriptors are the command's."""
     arguments = [str(need_linux_binary()), "run", "--trace", str(trace)]
     for directory in directories:
         arguments += ["-d", str(directory)]
-    arguments += ["--exact"] * exact + ["--", *command]
+    arguments += ["--exact"] * exact + ["--plane", plane, "--", *command]
     # glibc's posix_spawn leaves two signals ignored in what it starts, and the command would inherit that. The switch
     # is a documented one.
     subprocess._USE_POSIX_SPAWN = False  # type: ignore[misc]
@@ -144,9 +151,9 @@ def inherited_environment() -> dict[str, str]:
     return environment
 
 
-def mount(source: Path, mount_point: Path | None, *, trace: Path, exact: bool = False) -> Mounted:
+def mount(source: Path, mount_point: Path | None, *, trace: Path, exact: bool = False, plane: str = "auto") -> Mounted:
     """Mounts and returns once it is mounted. The recorder prints its own messages on stderr."""
-    arguments = ["mount", "--trace", str(trace)] + ["--exact"] * exact + [str(source)]
+    arguments = ["mount", "--trace", str(trace), *["--exact"] * exact, "--plane", plane, str(source)]
     arguments += [str(mount_point)] if mount_point else []
     # Reads one line, not to the end: the recorder lives on and may hold its stdout.
     with subprocess.Popen([str(need_linux_binary()), *arguments], stdout=subprocess.PIPE) as process:

@@ -16,6 +16,7 @@ WORKS = {
     "fuse_device": {"path": "/dev/fuse", "present": True, "works": True, "error": None, "mode": "0666"},
     "fusermount3": {"path": "/usr/bin/fusermount3", "setuid_root": True},
     "descriptors": {"soft": 1024, "hard": 65536},
+    "kernel_plane": {"works": True, "missing": None, "next": None},
     "file_handles": False,
     "idle_cpus": {"halt_at_once": False, "kept_awake": False},
     "way": "user namespace",
@@ -26,7 +27,7 @@ WORKS = {
 def test_the_ids_are_stable_and_each_check_has_a_status(glassfs):
     answer = glassfs("doctor", "--json")
     found = json.loads(answer.out)
-    ids = "recorder kernel fuse-device view fusermount3 descriptors idle-cpus call-cost state-dir state-space python duckdb terminal"
+    ids = "recorder kernel fuse-device view fusermount3 descriptors idle-cpus kernel-plane call-cost state-dir state-space python duckdb terminal"
     assert [check["id"] for check in found["checks"]] == ids.split()
     assert {check["status"] for check in found["checks"]} <= {"pass", "warn", "fail"}
     assert answer.status == (1 if found["fail"] else 0)
@@ -62,6 +63,12 @@ def test_a_missing_recorder_fails_with_its_fix(glassfs):
         ({"way": "none", "capabilities": {"sys_admin_by_setuid": False}}, "view", "fail", "SYS_ADMIN"),
         ({"way": "none"}, "view", "fail", "apt install fuse3"),
         ({"descriptors": {"soft": 256, "hard": 256}}, "descriptors", "warn", "ulimit"),
+        (
+            {"kernel_plane": {"works": False, "missing": "eBPF needs CAP_BPF", "next": "run it as root (sudo)"}},
+            "kernel-plane",
+            "warn",
+            "sudo",
+        ),
         ({"idle_cpus": {"halt_at_once": True, "kept_awake": True}}, "idle-cpus", "pass", ""),
         ({"idle_cpus": {"halt_at_once": True, "kept_awake": False}}, "idle-cpus", "warn", "guest_halt_poll_ns"),
         ({"kernel": {}}, "kernel", "warn", ""),

@@ -114,3 +114,25 @@ def test_more_blocked_calls_than_workers_still_end(ext4: Path, mount_point: Path
         assert said == "done\n" * 400
         assert mount.memory_peak_bytes() < 250 * 1000 * 1000
     Trace(public / "trace").assert_balanced()
+
+
+# Python opens its files close-on-exec. An exec closes them while it holds a lock of the process that /proc asks for too.
+EXECUTES = textwrap.dedent("""
+    import os, sys
+    os.open(sys.argv[1] + "/held", os.O_CREAT | os.O_RDWR)
+    for _ in range(20):
+        child = os.fork()
+        if child == 0:
+            os.execv("/bin/true", ["true"])
+        assert os.waitpid(child, 0)[1] == 0
+""")
+
+
+@pytest.mark.parametrize("plane", ["daemon", "kernel"])
+def test_a_program_that_executes_another_with_a_file_open_goes_on(
+    plane: str, ext4: Path, mount_point: Path, public: Path
+) -> None:
+    source = ext4 / "source"
+    source.mkdir()
+    with recorder.mounted(source, mount_point, public / "trace", deadline_s=30, extra=("--plane", plane)):
+        subprocess.run([sys.executable, "-c", EXECUTES, mount_point], check=True, timeout=60)

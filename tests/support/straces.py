@@ -40,7 +40,7 @@ WORDS = {
     "mknodat": "mknod",
 }
 BY_DESCRIPTOR = {"fsync", "fdatasync", "fsetxattr", "fgetxattr", "flistxattr", "fremovexattr"} | READS | WRITES
-LINE = re.compile(r"^(\w+)\((.*)\) += (-?\d+|0x[0-9a-f]+|\?)(?:<[^>]*>)?(?:\(deleted\))?(?: (E[A-Z0-9]+))?")
+LINE = re.compile(r"^(\w+)\((.*)\) += (0x[0-9a-f]+|-?\d+|\?)(?:<[^>]*>)?(?:\(deleted\))?(?: (E[A-Z0-9]+))?")
 DESCRIPTOR = re.compile(r"^-?\w+<([^>]*)>(\(deleted\))?")
 AT_DIRECTORY = re.compile(r"^(?:AT_FDCWD|\d+)<([^>]*)>")
 QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
@@ -73,10 +73,23 @@ class Call:
 def calls(prefix: Path) -> Iterator[Call]:
     """Every finished call of all threads (`PREFIX.TID` files), thread by thread."""
     for file in sorted(prefix.parent.glob(prefix.name + ".*")):
-        for line in file.read_text(errors="surrogateescape").splitlines():
-            found = LINE.match(line)
-            if found and found.group(3) != "?":
-                yield Call(found.group(1), found.group(2), int(found.group(3), 0), found.group(4))
+        yield from calls_of(file)
+
+
+def calls_of(file: Path) -> list[Call]:
+    """One thread's finished calls in their order."""
+    lines = (LINE.match(line) for line in file.read_text(errors="surrogateescape").splitlines())
+    return [
+        Call(found.group(1), found.group(2), int(found.group(3), 0), found.group(4))
+        for found in lines
+        if found and found.group(3) != "?"
+    ]
+
+
+def paths(call: Call) -> list[str]:
+    """Every path that the arguments name, as far as strace shows where it starts."""
+    found = re.finditer(r'(?:(?:AT_FDCWD|\d+)<([^>]*)>, )?"((?:[^"\\]|\\.)*)"', call.arguments)
+    return [posixpath.normpath(posixpath.join(each.group(1) or "/", each.group(2))) for each in found]
 
 
 def within(path: str | None, directory: str) -> bool:

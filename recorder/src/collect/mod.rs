@@ -2,10 +2,13 @@
 //! thread that makes events of records and feeds the trace. Knows no FUSE structs and no Parquet.
 
 mod awake;
+mod calls;
 mod collector;
 mod connection;
+mod looker;
 mod names;
 mod observe;
+mod open_files;
 mod queue;
 pub mod record;
 #[cfg(test)]

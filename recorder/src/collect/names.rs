@@ -25,8 +25,8 @@ pub struct Paths {
 
 pub struct Names {
     tree: Tree,
-    /// Open handles: the link each was opened by. None: a file without a name (tmpfile), until it gets one.
-    handles: FxHashMap<u64, Option<Rc<Link>>>,
+    /// Open handles: the link each was opened by, and its node. None: a file without a name (tmpfile), until it gets one.
+    handles: FxHashMap<u64, (Option<Rc<Link>>, u64)>,
 }
 
 impl Names {
@@ -71,6 +71,15 @@ impl Names {
         self.handles.clear();
     }
 
+    pub fn path_of_handle(&self, fh: u64, tid: u32) -> Option<Arc<str>> {
+        let (link, node) = self.handles.get(&fh)?;
+        link.as_ref().map_or_else(|| self.tree.path_of_node(*node, tid), |link| self.tree.path(link))
+    }
+
+    pub fn path_of_node(&self, node: u64, tid: u32) -> Option<Arc<str>> {
+        self.tree.path_of_node(node, tid)
+    }
+
     #[cfg(test)]
     pub fn known_nodes(&self) -> usize {
         self.tree.known_nodes()
@@ -101,7 +110,7 @@ impl Names {
     /// By handle if there is one: it remembers by which of a file's names it was opened.
     fn path_of(&self, record: &Record) -> Option<Arc<str>> {
         if record.has(present::FH)
-            && let Some(Some(link)) = self.handles.get(&record.fh)
+            && let Some((Some(link), _)) = self.handles.get(&record.fh)
         {
             return self.tree.path(link);
         }
@@ -120,7 +129,8 @@ impl Names {
 
     fn remember_handle(&mut self, record: &Record, link: Option<Rc<Link>>) {
         if record.errno == 0 && record.has(present::FH) {
-            self.handles.insert(record.fh, link);
+            let child = record.names.as_ref().and_then(|names| names.child);
+            self.handles.insert(record.fh, (link, child.unwrap_or(record.node)));
         }
     }
 

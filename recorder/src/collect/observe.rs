@@ -90,6 +90,7 @@ pub fn observe(request: &Request<'_>, facts: &Facts, answer: &Answer, finished_n
         present: bits(&shape, &facts),
         names: shape.names,
         connection: 0,
+        unique: request.unique as u32,
     })
 }
 

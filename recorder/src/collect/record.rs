@@ -52,6 +52,8 @@ pub struct Record {
     pub present: u8,
     /// Which mount of this recorder; node and handle numbers are each connection's own.
     pub connection: u8,
+    /// The low half of the kernel's number for the request: what a system call is joined by.
+    pub unique: u32,
 }
 
 /// Bits of `Record::present`.

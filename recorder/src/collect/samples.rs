@@ -30,6 +30,7 @@ pub fn record(op: Op, node: u64) -> Record {
         origin: Origin::Program,
         present: 0,
         connection: 0,
+        unique: 0,
     }
 }
 

@@ -14,6 +14,7 @@ use super::{fuse, fusermount, place, point};
 use crate::channel::{self, Channel, Heard};
 use crate::cli::MountOptions;
 use crate::error::Error;
+use crate::plane::{self, Choice};
 use crate::print;
 use crate::serve::{Recording, Settings, Traced};
 use crate::sys::{self, Fork};
@@ -33,6 +34,7 @@ struct Plan {
     point: PathBuf,
     trace: PathBuf,
     exact: bool,
+    choice: Choice,
     notes: Vec<Note>,
 }
 
@@ -88,7 +90,8 @@ impl Plan {
             Note::new("nested mount", text, nested)
         }));
         let trace = std::path::absolute(&options.trace).map_err(no_place)?;
-        Ok(Plan { source, point, trace, exact: options.exact, notes })
+        let choice = plane::choose(options.plane, std::slice::from_ref(&source))?;
+        Ok(Plan { source, point, trace, exact: options.exact, choice, notes })
     }
 }
 
@@ -120,6 +123,7 @@ fn live(plan: Plan, announce: impl FnOnce(Mounted)) -> Result<(), Error> {
     let settings = Settings {
         trace: plan.trace.clone(),
         exact: plan.exact,
+        choice: plan.choice,
         traced: vec![traced],
         notes: plan.notes,
         command: None,

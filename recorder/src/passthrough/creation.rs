@@ -5,13 +5,13 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use libc::{c_int, mode_t};
 
-use super::handles::{Open, OpenFile};
+use super::handles::OpenFile;
 use super::inodes::Inode;
 use super::sys::{self, Component, Result, c_string, check};
 use super::{Call, attributes, credentials, data};
 use crate::event::FileType;
-use crate::wire::answers::{EntryOut, OpenOut};
-use crate::wire::{Answer, Errno, Handle, Name, Operation};
+use crate::wire::answers::EntryOut;
+use crate::wire::{Answer, Errno, Name, Operation};
 
 impl Call<'_> {
     pub fn perform_creation(&mut self) -> Answer {
@@ -88,8 +88,7 @@ impl Call<'_> {
             _ => Err(Errno(libc::ESTALE)),
         };
         let file = opened.inspect_err(|_| fs.inodes.forget(inode.node, 1))?;
-        let handle = fs.handles.insert(Open::File(file.into()));
-        self.answer_entry_and_open(&inode, &attributes, handle)
+        self.answer_entry_and_open(&inode, &attributes, file, flags)
     }
 
     /// `name` is ignored by the kernel too: it is "/".
@@ -124,14 +123,18 @@ impl Call<'_> {
         let identity = fs.identify(&attributes)?;
         let inode = fs.inodes.remember(identity, held, seen_as);
         let file = OpenFile::new(fd, inode.clone(), data::backing_flags(flags));
-        let handle = fs.handles.insert(Open::File(file.into()));
-        self.answer_entry_and_open(&inode, &attributes, handle)
+        self.answer_entry_and_open(&inode, &attributes, file, flags)
     }
 
-    fn answer_entry_and_open(&mut self, inode: &Inode, attributes: &libc::statx, handle: Handle) -> Answer {
+    fn answer_entry_and_open(
+        &mut self,
+        inode: &Inode,
+        attributes: &libc::statx,
+        file: OpenFile,
+        flags: c_int,
+    ) -> Answer {
         self.answer_entry(inode, attributes)?;
-        self.facts.opened = Some(handle);
-        let open = OpenOut { fh: handle.0, open_flags: data::OPEN_ANSWER, backing_id: 0 };
+        let open = self.opened(file, flags);
         self.reply.put_at(size_of::<EntryOut>(), &open)
     }
 }

@@ -12,14 +12,9 @@ use super::inodes::Inode;
 use super::names::DONE;
 use super::sys::{self, Result, check, check_len};
 use crate::event::FileType;
-use crate::wire::answers::{
-    CopyFileRangeOut, FOPEN_DIRECT_IO, FOPEN_PARALLEL_DIRECT_WRITES, LseekOut, OpenOut, WriteOut,
-};
+use crate::wire::answers::{CopyFileRangeOut, LseekOut, OpenOut, WriteOut};
 use crate::wire::operation::{CopyFileRange, Read, Write};
 use crate::wire::{Answer, Errno, Handle, Operation, Payload, now_ns};
-
-/// Every open of every file alike: each read and write is a request, and writers of one file do not wait for each other.
-pub const OPEN_ANSWER: u32 = FOPEN_DIRECT_IO | FOPEN_PARALLEL_DIRECT_WRITES;
 
 /// The flags of a program's open that reach the backing file. Not O_APPEND: programs can switch it off again (F_SETFL)
 /// and each write says what is so then. Not those that concern names, which the kernel has dealt with, nor FMODE_EXEC.
@@ -95,9 +90,16 @@ impl Call<'_> {
     fn open(&mut self, flags: c_int, kill: bool) -> Answer {
         let inode = self.inode()?;
         let file = self.open_regular(&inode, flags, kill)?;
+        let open = self.opened(file, flags);
+        self.reply.put(&open)
+    }
+
+    /// Makes an open file a handle, and says how the kernel is to use it.
+    pub fn opened(&mut self, file: OpenFile, flags: c_int) -> OpenOut {
+        let (open_flags, backing_id) = self.attach(&file, flags);
         let handle = self.fs.handles.insert(Open::File(file.into()));
         self.facts.opened = Some(handle);
-        self.reply.put(&OpenOut { fh: handle.0, open_flags: OPEN_ANSWER, backing_id: 0 })
+        OpenOut { fh: handle.0, open_flags, backing_id }
     }
 
     /// Nothing but regular files: the kernel itself opens fifos, sockets and devices, and here they would be the host's.
@@ -157,6 +159,7 @@ impl Call<'_> {
     fn release(&mut self, handle: Handle) -> Answer {
         let file = self.file(handle)?;
         let open = self.fs.handles.remove(handle)?;
+        self.fs.backings.detach(&file.inode);
         self.backing(|| drop((file, open)));
         Ok(DONE)
     }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGua
 
 use rustc_hash::FxHashMap;
 
+use super::backing::Backing;
 use super::held::{Descriptor, Held, Holder, lock};
 use super::pressure::Pressure;
 use super::sys::{self, Result};
@@ -46,6 +47,8 @@ pub struct Inode {
     touched: AtomicBool,
     /// Handles of it between open and release.
     opens: AtomicU32,
+    /// What the kernel knows of it as a file to read and write itself.
+    pub backing: Mutex<Backing>,
     /// A directory and a name in it that led here last: what an entry invalidation has to name.
     seen_as: Mutex<(Node, Box<[u8]>)>,
 }
@@ -109,6 +112,7 @@ impl Inodes {
             lookups: AtomicU64::new(1),
             touched: AtomicBool::new(true),
             opens: AtomicU32::new(0),
+            backing: Mutex::default(),
             seen_as: Mutex::new((Node::ROOT, Box::default())),
         });
         let mut table = Table {
@@ -249,6 +253,7 @@ impl Table {
             lookups: AtomicU64::new(1),
             touched: AtomicBool::new(true),
             opens: AtomicU32::new(0),
+            backing: Mutex::default(),
             seen_as: Mutex::new((parent, name.into())),
         });
         self.by_node.insert(node, inode.clone());

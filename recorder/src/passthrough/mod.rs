@@ -3,6 +3,7 @@
 //! Knows FUSE's answers from `wire`; knows no device, no queue and no trace.
 
 mod attributes;
+mod backing;
 mod creation;
 mod credentials;
 mod data;
@@ -25,15 +26,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use crate::collect::record::Facts;
-use crate::wire::{Answer, Errno, Node, Notify, Operation, Payload, ReplyBuffer, Request, now_ns};
+use crate::wire::{Answer, BackingFiles, Errno, Node, Notify, Operation, Payload, ReplyBuffer, Request, now_ns};
 
 use attributes::Timeouts;
+use backing::Backings;
 use credentials::Caller;
 use handles::{Handles, OpenDirectory, OpenFile};
 pub use held::Way;
 use inodes::{Identity, Inode, Inodes};
 use pressure::{Limits, Pressure};
-pub use source::{inherited_mount_flags, open_source, supports_acl};
+pub use source::{inherited_mount_flags, is_stacked, open_source, supports_acl};
 use sys::Result;
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -50,6 +52,7 @@ pub struct Options {
 pub struct Passthrough {
     inodes: Arc<Inodes>,
     handles: Handles,
+    backings: Backings,
     timeouts: Timeouts,
     /// The source's own mount: a name that leads into another one is refused.
     mount_id: u64,
@@ -78,6 +81,7 @@ impl Passthrough {
         Ok(Passthrough {
             inodes: Arc::new(inodes),
             handles: Handles::default(),
+            backings: Backings::default(),
             timeouts: Timeouts::new(options),
             mount_id: attributes.stx_mnt_id,
             dev: identity.dev,
@@ -87,6 +91,11 @@ impl Passthrough {
     /// The way to ask the kernel to forget nodes. Starts the thread that does so; to be called once, when mounted.
     pub fn set_notify(&self, notify: Arc<dyn Notify>) -> io::Result<()> {
         self.inodes.pressure.relieve(&self.inodes, notify)
+    }
+
+    /// From now on the kernel may read and write open files itself, where that changes nothing for the program.
+    pub fn pass_through(&self, files: Arc<dyn BackingFiles>) {
+        self.backings.start(files);
     }
 
     /// Which way inodes are held here.

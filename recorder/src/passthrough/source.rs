@@ -35,6 +35,13 @@ pub fn supports_acl(source: &OwnedFd) -> bool {
     len >= 0 || Errno::last() == Errno(libc::ENODATA)
 }
 
+/// Whether its filesystem stands on another one: then the kernel takes no backing file from it.
+pub fn is_stacked(source: &OwnedFd) -> bool {
+    /// overlayfs, FUSE, ecryptfs.
+    const STACKED: [u32; 3] = [0x794c_7630, 0x6573_5546, 0xf15f];
+    sys::statfs(source.as_fd()).is_ok_and(|answer| STACKED.contains(&(answer.f_type as u32)))
+}
+
 /// The MS_ flags of the source's own mount that a mount over it must repeat: without them a directory mounted nodev or
 /// nosuid would get devices and set-id programs through us.
 pub fn inherited_mount_flags(source: &OwnedFd) -> io::Result<c_ulong> {

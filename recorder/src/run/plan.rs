@@ -10,6 +10,7 @@ use crate::cli::RunOptions;
 use crate::error::Error;
 use crate::mount::source::{Note, Source};
 use crate::mount::{fuse, fusermount, place, point};
+use crate::plane::{self, Choice};
 
 /// Connections of one recorder, which numbers them in a byte.
 const MAX_DIRECTORIES: usize = 255;
@@ -29,6 +30,7 @@ pub struct Plan {
     pub way: Way,
     pub trace: PathBuf,
     pub exact: bool,
+    pub choice: Choice,
     pub sources: Vec<Source>,
     /// Where the command is to start, if that lies in a traced directory.
     pub directory: Option<PathBuf>,
@@ -48,8 +50,9 @@ impl Plan {
         let trace =
             std::path::absolute(&options.trace).map_err(|cause| Error::system("no such place", "--trace", cause))?;
         let directory = here.ok().filter(|here| sources.iter().any(|source| here.starts_with(&source.path)));
-        let mut plan =
-            Plan { way: Way::Root, trace, exact: options.exact, sources, directory, arguments: options.command, notes };
+        let choice = plane::choose(options.plane, &sources)?;
+        let (exact, arguments) = (options.exact, options.command);
+        let mut plan = Plan { way: Way::Root, trace, exact, choice, sources, directory, arguments, notes };
         plan.choose_way()?;
         for source in &plan.sources {
             plan.notes.extend(source.look_around()?);

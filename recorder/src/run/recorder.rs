@@ -14,6 +14,7 @@ use crate::channel::{Channel, Heard};
 use crate::error::Error;
 use crate::mount::fusermount;
 use crate::mount::source::{Note, Source};
+use crate::plane::Choice;
 use crate::procfs::{self, Pid};
 use crate::serve::{self, Recording, Traced};
 use crate::sys::{self, Fork};
@@ -34,6 +35,7 @@ pub struct Assignment {
     way: Way,
     trace: PathBuf,
     exact: bool,
+    choice: Choice,
     arguments: Vec<OsString>,
     seats: Vec<Seat>,
     notes: Vec<Note>,
@@ -46,6 +48,7 @@ impl Assignment {
             way: plan.way,
             trace: plan.trace.clone(),
             exact: plan.exact,
+            choice: plan.choice.clone(),
             arguments: plan.arguments.clone(),
             seats,
             notes: plan.notes.clone(),
@@ -86,6 +89,7 @@ fn live(assignment: Assignment, launcher: &mut Launcher) -> Result<(), Error> {
     let recording = Recording::prepare(serve::Settings {
         trace: assignment.trace,
         exact: assignment.exact,
+        choice: assignment.choice,
         traced: traced.collect(),
         notes: assignment.notes,
         command: Some(serve::command(&assignment.arguments, &assignment.cwd)),

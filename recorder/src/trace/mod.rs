@@ -184,6 +184,11 @@ impl Trace {
         }
     }
 
+    /// Counts events of which nothing else is known: totals lack them.
+    pub fn count_lost(&mut self, stream: u16, ts_ns: i64, events: u64, reason: Reason, stage: Stage) {
+        self.open.account.ledger.drop_events(ts_ns, stream, events, reason, stage);
+    }
+
     pub fn process(&mut self, row: ProcessRow) {
         self.open.account.processes.push(row);
     }

@@ -23,6 +23,7 @@ pub mod flag {
     pub const SETXATTR_EXT: u64 = 1 << 29;
     pub const INIT_EXT: u64 = 1 << 30;
     pub const DIRECT_IO_ALLOW_MMAP: u64 = 1 << 36;
+    pub const PASSTHROUGH: u64 = 1 << 37;
     pub const NO_EXPORT_SUPPORT: u64 = 1 << 38;
 }
 
@@ -50,7 +51,8 @@ const REQUIRED: u64 = flag::ATOMIC_O_TRUNC
 /// - POSIX_LOCKS, FLOCK_LOCKS: the kernel keeps locks itself; a lock that waits here would hold a worker.
 /// - DO_READDIRPLUS: looks up every entry of a directory, which no program asked for.
 /// - CACHE_SYMLINKS: a readlink is a call, and evidence.
-/// - PASSTHROUGH, OVER_IO_URING: other transports' affair. HAS_RESEND: a second server's.
+/// - PASSTHROUGH: only when wished, since it takes reads and writes out of sight.
+/// - OVER_IO_URING: another transport's affair. HAS_RESEND: a second server's.
 const WELCOME: u64 = flag::ASYNC_READ
     | flag::BIG_WRITES
     | flag::ASYNC_DIO
@@ -71,11 +73,17 @@ const CONGESTION_THRESHOLD: u16 = 48;
 /// Timestamps are exact to the nanosecond.
 const TIME_GRANULARITY_NS: u32 = 1;
 
+/// How deep this mount may stand on others with PASSTHROUGH: on files of a filesystem that stands on none itself. With 0
+/// the kernel takes no backing file.
+const MAX_STACK_DEPTH: u32 = 1;
+
 /// What the caller wants beyond the fixed choice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wishes {
     /// The filesystem below supports POSIX ACLs: the kernel then checks them itself. It implies default_permissions.
     pub posix_acl: bool,
+    /// Data of open files goes straight to the files below (since Linux 6.9).
+    pub passthrough: bool,
 }
 
 /// What both sides agreed on. Kept by whoever keeps the device, so that a later server can go on without a first message.
@@ -142,7 +150,8 @@ pub fn negotiate(minor: u32, max_readahead: u32, offered: u64, wishes: Wishes) -
         return Err(Refusal::Lacks { minor, missing });
     }
     let acl = if wishes.posix_acl { flag::POSIX_ACL } else { 0 };
-    let flags = (REQUIRED | WELCOME | acl) & offered;
+    let passthrough = if wishes.passthrough { flag::PASSTHROUGH } else { 0 };
+    let flags = (REQUIRED | WELCOME | acl | passthrough) & offered;
     Ok(Negotiated { minor: minor.min(MINOR), offered, flags, max_readahead })
 }
 
@@ -159,6 +168,7 @@ impl Negotiated {
             max_write: MAX_TRANSFER_BYTES as u32,
             max_pages: (MAX_TRANSFER_BYTES / PAGE_BYTES) as u16,
             time_gran: TIME_GRANULARITY_NS,
+            max_stack_depth: if self.has(flag::PASSTHROUGH) { MAX_STACK_DEPTH } else { 0 },
             ..InitOut::default()
         }
     }
@@ -195,8 +205,18 @@ mod tests {
 
     #[test]
     fn acls_are_taken_only_when_wished() {
-        let with = negotiate(45, 0, ALL, Wishes { posix_acl: true }).unwrap();
+        let with = negotiate(45, 0, ALL, Wishes { posix_acl: true, ..Wishes::default() }).unwrap();
         assert!(with.has(flag::POSIX_ACL));
+    }
+
+    #[test]
+    fn passthrough_is_taken_when_wished_and_offered_and_says_how_deep() {
+        let wishes = Wishes { passthrough: true, ..Wishes::default() };
+        let with = negotiate(45, 0, ALL, wishes).unwrap();
+        assert!(with.has(flag::PASSTHROUGH));
+        assert_eq!((with.answer().max_stack_depth, with.answer().flags2 >> 5 & 1), (1, 1));
+        let without = negotiate(45, 0, ALL & !flag::PASSTHROUGH, wishes).unwrap();
+        assert_eq!(without.answer().max_stack_depth, 0);
     }
 
     #[test]

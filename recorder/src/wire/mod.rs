@@ -2,6 +2,7 @@
 //! Knows no paths, no trace and no filesystem: whoever serves implements `Serve`.
 
 pub mod answers;
+mod backing;
 mod device;
 #[cfg(feature = "failpoints")]
 mod failpoint;
@@ -23,6 +24,7 @@ mod traffic;
 mod transport;
 mod worker;
 
+pub use backing::{BackingFiles, BackingId};
 pub use device::Device;
 pub use init::{Negotiated, Refusal, Wishes, flag};
 pub use limits::Limits;

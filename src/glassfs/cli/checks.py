@@ -67,7 +67,7 @@ def recording() -> list[Check]:
         facts = recorder.probe()
     except GlassfsError as problem:
         return [first, Check("probe", "warn", f"the recorder could not look around: {problem.what}")]
-    found = [guarded(check, facts) for check in (kernel, fuse_device, view, fusermount3, descriptors, idle_cpus)]
+    found = [guarded(check, facts) for check in (kernel, fuse_device, view, fusermount3, descriptors, idle_cpus, kernel_plane)]
     if any(check.status == "fail" for check in found):
         return [first, *found, Check("call-cost", "warn", "not measured: tracing does not work here yet")]
     return [first, *found, guarded(call_cost)]
@@ -154,6 +154,14 @@ def idle_cpus(facts: Facts) -> Check:
     what = "this guest's halt at once: a request takes about twice as long as it could"
     fix = "as root: echo 200000 > /sys/module/haltpoll/parameters/guest_halt_poll_ns"
     return Check("idle-cpus", "warn", what, fix)
+
+
+def kernel_plane(facts: Facts) -> Check:
+    """Whether system calls can be seen, not only requests."""
+    plane = facts["kernel_plane"]
+    if plane["works"]:
+        return Check("kernel-plane", "pass", "system calls can be seen: --plane kernel")
+    return Check("kernel-plane", "warn", f"requests can be seen, system calls not: {plane['missing']}", plane["next"])
 
 
 def call_cost() -> Check:

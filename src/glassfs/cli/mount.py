@@ -18,10 +18,17 @@ from glassfs.cli.screen import answer_json, color_option, json_option, shown, ta
 @click.argument("mount_point", metavar="[MNT]", required=False, type=click.Path(path_type=Path))
 @new_trace.output_options
 @new_trace.exact_option
+@new_trace.plane_option
 @json_option
 @color_option
 def mount(
-    source: Path, mount_point: Path | None, output: str | None, replace: bool, exact: bool, as_json: bool
+    source: Path,
+    mount_point: Path | None,
+    output: str | None,
+    replace: bool,
+    exact: bool,
+    plane: str,
+    as_json: bool,
 ) -> None:
     """Mount SRC at MNT, traced, until `glassfs umount MNT`. With DIR alone: over the directory itself.
 
@@ -31,12 +38,12 @@ def mount(
     where = new_trace.choose(output, new_trace.name_for(os.path.realpath(source)), (source,), replace=replace)
     if where.moved:
         talk(f"the trace goes to {shown(where.trace)}: {where.moved}")
-    mounted = recorder.mount(source, mount_point, trace=where.trace, exact=exact)
+    mounted = recorder.mount(source, mount_point, trace=where.trace, exact=exact, plane=plane)
     if as_json:
         names = {"mount_point": mounted.mount_point, "source": mounted.source, "trace": mounted.trace}
         answer_json({"pid": mounted.pid, **{name: str(path) for name, path in names.items()}})
         return
     at, trace = shown(mounted.mount_point), shown(mounted.trace)
     over = "over itself" if mounted.source == mounted.mount_point else f"and shows {shown(mounted.source)}"
-    talk(f"{at} is mounted {over}; every request there is traced\n  trace @last, {trace}")
+    talk(f"{at} is mounted {over}; what is done there is traced\n  trace @last, {trace}")
     print(f"next: glassfs calls @last -f  glassfs report @last  glassfs umount {at}", file=sys.stderr)

@@ -45,6 +45,11 @@ def exact_option(function: Function) -> Function:
     return click.option("--exact", is_flag=True, help=text)(function)
 
 
+def plane_option(function: Function) -> Function:
+    text = "See requests (daemon), system calls (kernel: root, Linux 6.9), or what is possible (auto)."
+    return click.option("--plane", type=click.Choice(["auto", "daemon", "kernel"]), default="auto", help=text)(function)
+
+
 def choose(option: str | None, name: str, traced: Sequence[Path], *, replace: bool) -> Place:
     """The trace's place for -o OPTION, or a free name in the state directory. Makes its parent, not the folder."""
     trees = [Path(os.path.realpath(tree)) for tree in traced]

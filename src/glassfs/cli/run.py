@@ -29,6 +29,7 @@ from glassfs.trace import Trace
 @new_trace.output_options
 @click.option("-q", "--quiet", is_flag=True, help="Print no summary.")
 @new_trace.exact_option
+@new_trace.plane_option
 @json_option
 @color_option
 @click.argument("command", metavar="CMD...", nargs=-1, required=True, type=click.UNPROCESSED)
@@ -38,6 +39,7 @@ def run(
     replace: bool,
     quiet: bool,
     exact: bool,
+    plane: str,
     as_json: bool,
     command: tuple[str, ...],
 ) -> None:
@@ -54,7 +56,7 @@ def run(
         where = new_trace.choose(output, new_trace.name_for(command[0]), directories or (Path.cwd(),), replace=replace)
         if where.moved and not quiet:
             talk(f"the trace goes to {shown(where.trace)}: {where.moved}")
-        ended = recorder.run(command, trace=where.trace, directories=directories, exact=exact)
+        ended = recorder.run(command, trace=where.trace, directories=directories, exact=exact, plane=plane)
     except GlassfsError as problem:
         raise RunFailed(problem.what, where=problem.where, next_step=problem.next_step) from problem
     # From here on the status is the command's: nothing that goes wrong in telling about it may change that.

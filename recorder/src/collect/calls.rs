@@ -1,0 +1,379 @@
+//! The kernel plane's half of the collector: joins what the eBPF program reports of system calls with the requests that the
+//! workers have served for them, and makes one event of each call. Knows call numbers and columns; no FUSE and no Parquet.
+//!
+//! A call that took no request is complete as reported: its file is known by handle. One that took requests waits until their
+//! records have come, which tell its path and backing time. Requests that belong to no call stay requests.
+
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+
+use super::names::{Names, Paths};
+use super::open_files::OpenFiles;
+use super::record::{Record, present};
+use crate::event::{Event, Kind, Op, Origin, Plane, escape};
+use crate::observe::calls::{Argument, CALLS, Call, Moves, by_number, names};
+use crate::observe::{self, Report, Ring};
+use crate::trace::Clock;
+
+/// The stream of everything in this plane: the collector numbers it, since it comes from many queues.
+pub const STREAM: u16 = 1;
+
+/// A call's records are in the queue before it ends, so the next look into the queue finds them; what is missing then was
+/// dropped there.
+const LOOKS: u8 = 2;
+
+/// Different names of threads remembered as text.
+const MAX_COMMS: usize = 4096;
+
+/// Which call: its thread, and when it began.
+type Key = (u32, u64);
+
+/// A request's record and what its path was.
+struct Part {
+    record: Record,
+    paths: Paths,
+}
+
+/// The requests of a call under way.
+#[derive(Default)]
+struct Parts {
+    own: Vec<Part>,
+    /// That do not count as the program's: page faults in the middle of a call, and those whose record was not kept.
+    foreign: u32,
+}
+
+struct Ended {
+    report: Report,
+    looks: u8,
+}
+
+pub struct Calls {
+    ring: Ring,
+    table: Box<[Option<&'static Call>; CALLS]>,
+    files: OpenFiles,
+    /// Requests that the program has reported and whose record has not come: (connection, unique).
+    asked: FxHashMap<(u8, u32), Key>,
+    parts: FxHashMap<Key, Parts>,
+    ended: Vec<Ended>,
+    /// Calls without requests, by their start; those up to `taken` are events already.
+    plain: Vec<Report>,
+    taken: usize,
+    comms: FxHashMap<[u8; 16], Arc<str>>,
+    next_seq: u64,
+    dropped: u64,
+}
+
+/// What the collector lends.
+pub struct Context<'a> {
+    pub names: &'a [Names],
+    pub clock: Clock,
+}
+
+impl Calls {
+    pub fn new(ring: Ring) -> Calls {
+        Calls {
+            ring,
+            table: by_number(),
+            files: OpenFiles::default(),
+            asked: FxHashMap::default(),
+            parts: FxHashMap::default(),
+            ended: Vec::new(),
+            plain: Vec::new(),
+            taken: 0,
+            comms: FxHashMap::default(),
+            next_seq: 0,
+            dropped: 0,
+        }
+    }
+
+    /// The number of the next event; dropped ones use numbers up too.
+    pub fn number(&mut self, events: u64) -> u64 {
+        let seq = self.next_seq;
+        self.next_seq += events;
+        seq
+    }
+
+    /// Takes what the rings hold. To be called after the queue has been drained: then each record drained has its report.
+    pub fn look(&mut self) -> usize {
+        self.files.age();
+        self.plain.drain(..self.taken);
+        self.taken = 0;
+        let Calls { ring, asked, ended, plain, .. } = self;
+        let found = ring.drain(|report| match report.kind() {
+            observe::Kind::Request => {
+                asked.insert((report.connection, report.file as u32), (report.tid, report.start_ns));
+            }
+            _ if report.requests > 0 => ended.push(Ended { report: *report, looks: 0 }),
+            _ => plain.push(*report),
+        });
+        plain.sort_by_key(|report| report.start_ns);
+        found
+    }
+
+    /// How many events more the rings could not hold.
+    pub fn newly_dropped(&mut self) -> u64 {
+        let lost = self.ring.lost();
+        let dropped = lost.dropped + lost.unplaced;
+        dropped - std::mem::replace(&mut self.dropped, dropped)
+    }
+
+    /// Learns from a record which file a handle stands for.
+    pub fn follow(&mut self, record: &Record, paths: &Paths) {
+        self.files.follow(record, &paths.path);
+    }
+
+    /// Takes a record that is part of a call. Else it comes back, and whether any program waited for it is known.
+    pub fn claim(&mut self, mut record: Record, paths: Paths) -> Option<(Record, Paths)> {
+        match self.asked.remove(&(record.connection, record.unique)) {
+            Some(key @ (_, start_ns)) if start_ns != 0 => {
+                let parts = self.parts.entry(key).or_default();
+                if record.origin == Origin::Program {
+                    parts.own.push(Part { record, paths });
+                    return None;
+                }
+                parts.foreign += 1;
+            }
+            Some(_) => record.origin = Origin::Kernel,
+            None => {}
+        }
+        Some((record, paths))
+    }
+
+    /// A record that does not become an event: its call must not wait for it.
+    pub fn disclaim(&mut self, record: &Record) {
+        if let Some(key @ (_, start_ns)) = self.asked.remove(&(record.connection, record.unique))
+            && start_ns != 0
+        {
+            self.parts.entry(key).or_default().foreign += 1;
+        }
+    }
+
+    /// The next call without requests that began before.
+    pub fn next_before(&mut self, before_ns: u64, context: &Context<'_>) -> Option<Event> {
+        let report = *self.plain.get(self.taken).filter(|report| report.start_ns < before_ns)?;
+        self.taken += 1;
+        let seq = self.number(1);
+        Some(self.event(&report, None, context, seq))
+    }
+
+    /// Calls whose requests have all come; and requests that turned out to belong to none.
+    pub fn complete(&mut self, context: &Context<'_>) -> (Vec<Event>, Vec<(Record, Paths)>) {
+        let (mut events, mut requests) = (Vec::new(), Vec::new());
+        let mut waiting = Vec::new();
+        for mut ended in std::mem::take(&mut self.ended) {
+            let key = (ended.report.tid, ended.report.start_ns);
+            let come = self.parts.get(&key).map_or(0, |parts| parts.own.len() as u32 + parts.foreign);
+            ended.looks += 1;
+            if come < ended.report.requests && ended.looks < LOOKS {
+                waiting.push(ended);
+                continue;
+            }
+            let parts = self.parts.remove(&key).unwrap_or_default();
+            let names_a_file = ended.report.file != 0 || ended.report.other != 0;
+            // An exec of another file that only closes ours is no call on them.
+            if !names_a_file && self.only_closes(&ended.report, &parts) {
+                requests.extend(parts.own.into_iter().map(|part| (part.record, part.paths)));
+                continue;
+            }
+            // Page faults alone make no call of a mount's.
+            if names_a_file || parts.foreign < ended.report.requests {
+                let seq = self.number(1);
+                events.push(self.event(&ended.report, Some(&parts), context, seq));
+            }
+        }
+        self.ended = waiting;
+        requests.iter_mut().for_each(|(record, _)| record.origin = Origin::Kernel);
+        (events, requests)
+    }
+
+    fn only_closes(&self, report: &Report, parts: &Parts) -> bool {
+        let is_exec = self.table[usize::from(report.nr) % CALLS].is_some_and(|call| call.op == Op::Execve);
+        is_exec && parts.own.iter().all(|part| part.record.op == Op::Flush)
+    }
+
+    fn event(&mut self, report: &Report, parts: Option<&Parts>, context: &Context<'_>, seq: u64) -> Event {
+        let by_io_uring = report.kind() == observe::Kind::IoUring;
+        let call = match by_io_uring {
+            true => Some(observe::calls::io_uring(report.nr)),
+            false => self.table[usize::from(report.nr) % CALLS],
+        };
+        let op = call.map_or(Op::Other, |call| op_of(call, report));
+        let main = parts.and_then(|parts| main_part(&parts.own, op));
+        let (first, _) = sides(call, report);
+        let file = match first {
+            Side::Handle(handle) => self.files.find(report.connection, handle),
+            _ => None,
+        };
+        let paths = self.paths(call, report, main, context);
+        let held =
+            |bit, value: fn(&Record) -> u64| main.filter(|part| part.record.has(bit)).map(|part| value(&part.record));
+        let told = |argument: fn(&Call) -> Argument| call.and_then(|call| value(argument(call), report));
+        let backing = parts.map(|parts| parts.own.iter().map(|part| part.record.backing_ns).sum());
+        Event {
+            stream: STREAM,
+            seq,
+            ts_ns: context.clock.ts_ns(report.start_ns),
+            duration_ns: report.duration_ns,
+            backing_ns: backing.filter(|ns| *ns > 0),
+            requests: report.requests,
+            op,
+            kind: if by_io_uring { Kind::IoUring } else { Kind::Call },
+            syscall_nr: (!by_io_uring).then_some(report.nr),
+            origin: Origin::Program,
+            plane: Plane::Kernel,
+            path: paths.path,
+            path2: paths.path2,
+            offset: offset(call, report, main),
+            size: told(|call| call.size).or(held(present::SIZE, |record| record.size)),
+            result: Some(report.result.max(0)),
+            errno: errno(report.result),
+            flags: told(|call| call.flags).or(held(present::FLAGS, |record| record.flags.into())).map(|it| it as u32),
+            mode: told(|call| call.mode).or(held(present::MODE, |record| record.mode.into())).map(|it| it as u32),
+            ino: file.map(|file| file.ino).or(held(present::INO, |record| record.ino)),
+            dev: file.map(|file| file.dev.into()).or(held(present::INO, |record| record.dev.into())),
+            fh: (report.file != 0 && !report.is_node()).then_some(report.file),
+            file_type: file.and_then(|file| file.file_type).or(main.and_then(|part| part.record.file_type)),
+            pid: Some(report.pid),
+            tid: Some(report.tid),
+            uid: Some(report.uid),
+            gid: Some(report.gid),
+            comm: Some(self.comm(&report.comm)),
+        }
+    }
+
+    /// A call with a descriptor is about its file; one that also names a path, about that.
+    fn paths(&self, call: Option<&'static Call>, report: &Report, main: Option<&Part>, context: &Context<'_>) -> Paths {
+        let names = context.names.get(usize::from(report.connection));
+        let of_side = |side: Side| -> Option<Arc<str>> {
+            match side {
+                Side::None => None,
+                Side::Node(node) => names?.path_of_node(node, report.tid),
+                Side::Handle(fh) => match self.files.released(report.connection, fh) {
+                    Some(released) => released.path.clone(),
+                    None => names?.path_of_handle(fh, report.tid),
+                },
+            }
+        };
+        let by_path = call.is_none_or(|call| call.names & names::BY_REQUESTS != 0);
+        if let Some(part) = main.filter(|_| by_path) {
+            return Paths { path: part.paths.path.clone(), path2: part.paths.path2.clone() };
+        }
+        let (first, second) = sides(call, report);
+        let path = of_side(first).or_else(|| main.and_then(|part| part.paths.path.clone()));
+        let path2 = of_side(second).or_else(|| main.and_then(|part| part.paths.path2.clone()));
+        Paths { path, path2 }
+    }
+
+    fn comm(&mut self, comm: &[u8; 16]) -> Arc<str> {
+        if let Some(known) = self.comms.get(comm) {
+            return known.clone();
+        }
+        if self.comms.len() >= MAX_COMMS {
+            self.comms.clear();
+        }
+        let end = comm.iter().position(|byte| *byte == 0).unwrap_or(comm.len());
+        let text: Arc<str> = escape(&comm[..end]).into();
+        self.comms.insert(*comm, text.clone());
+        text
+    }
+}
+
+/// One of the files a call names.
+#[derive(Clone, Copy)]
+enum Side {
+    None,
+    Handle(u64),
+    Node(u64),
+}
+
+/// The file a call is about, and the other one: of a transfer the one written comes first.
+fn sides(call: Option<&'static Call>, report: &Report) -> (Side, Side) {
+    let side = |number, is_node| match (number, is_node) {
+        (0, _) => Side::None,
+        (node, true) => Side::Node(node),
+        (handle, false) => Side::Handle(handle),
+    };
+    let first = side(report.file, report.is_node());
+    let is_vector = call.is_some_and(|call| call.names & names::VECTOR != 0);
+    let other = if is_vector { Side::None } else { side(report.other, report.other_is_node()) };
+    match (call.and_then(|call| call.moves), first, other) {
+        (None, Side::None, other) => (other, Side::None),
+        // dup2's second descriptor is the one that is closed.
+        (None, first, _) => (first, Side::None),
+        (Some(_), Side::None, other) => (other, Side::None),
+        (Some(Moves::ToSecond), first, other @ (Side::Handle(_) | Side::Node(_))) => (other, first),
+        (Some(_), first, other) => (first, other),
+    }
+}
+
+fn op_of(call: &Call, report: &Report) -> Op {
+    let writes = match call.moves {
+        Some(Moves::ToFirst) => report.file != 0,
+        Some(Moves::ToSecond) => report.other != 0,
+        None => false,
+    };
+    match call.op {
+        Op::Read if writes => Op::Write,
+        Op::Unlink if report.dx & libc::AT_REMOVEDIR as u64 != 0 && call.flags == Argument::Dx => Op::Rmdir,
+        op => op,
+    }
+}
+
+/// The request that says most about a call: of an exec the program's open; else the last that did something, else the last
+/// look at a name, else the last.
+fn main_part(parts: &[Part], op: Op) -> Option<&Part> {
+    let looks = |op: Op| matches!(op, Op::Lookup | Op::Getattr | Op::Statx | Op::Readlink | Op::Access);
+    if op == Op::Execve
+        && let Some(part) = parts.iter().find(|part| part.record.op == Op::Open)
+    {
+        return Some(part);
+    }
+    let did = parts.iter().rfind(|part| !looks(part.record.op));
+    let looked = parts.iter().rfind(|part| part.record.op == Op::Lookup);
+    did.or(looked).or(parts.last())
+}
+
+fn value(argument: Argument, report: &Report) -> Option<u64> {
+    match argument {
+        Argument::Nowhere => None,
+        Argument::Si => Some(report.si),
+        Argument::Dx => Some(report.dx),
+        Argument::R10 => Some(report.r10),
+        Argument::R8 => Some(report.r8),
+        Argument::Position => Some(report.position),
+        Argument::Vector => (report.other != u64::MAX).then_some(report.other),
+    }
+}
+
+/// Where the data lies: of a write to a file opened for appending, where its request wrote.
+fn offset(call: Option<&'static Call>, report: &Report, main: Option<&Part>) -> Option<u64> {
+    let call = call?;
+    let part = main.filter(|part| part.record.has(present::OFFSET)).map(|part| part.record.offset);
+    let appends = report.file_flags & libc::O_APPEND as u32 != 0 && call.op == Op::Write;
+    let told = value(call.offset, report);
+    match call.offset {
+        _ if appends && (part.is_some() || call.offset == Argument::R10) => part,
+        // preadv2 and pwritev2 with -1 use the file's position.
+        Argument::R10 if report.r10 == u64::MAX => Some(report.position),
+        // A transfer that is told a place by pointer.
+        Argument::Position if call.moves.is_some() && told_elsewhere(call, report) => part,
+        // io_uring's word for the file's position, which it does not tell.
+        _ => told.filter(|place| *place != u64::MAX).or(part),
+    }
+}
+
+/// sendfile's offset is behind `dx`; splice's and copy_file_range's behind `si` for the file read, `r10` for the one written.
+fn told_elsewhere(call: &Call, report: &Report) -> bool {
+    match call.moves {
+        Some(Moves::ToFirst) => report.dx != 0 || report.file != 0,
+        _ if report.other != 0 => report.r10 != 0 || report.file != 0,
+        _ => report.si != 0,
+    }
+}
+
+/// What strace would show: 1 to 4095 are errors.
+fn errno(result: i64) -> u16 {
+    const MAX_ERRNO: i64 = 4095;
+    if (-MAX_ERRNO..0).contains(&result) { -result as u16 } else { 0 }
+}

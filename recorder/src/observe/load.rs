@@ -1,0 +1,253 @@
+//! Loads and attaches the program, and tells it which mounts are ours. The only file that knows the loader's library.
+
+use std::io;
+use std::path::Path;
+
+use aya::maps::{Array, Map, MapData};
+use aya::programs::BtfTracePoint;
+use aya::{Btf, Ebpf, EbpfLoader, Pod};
+
+use super::calls::{TABLE, names_by_number};
+use super::ring::{CONTROL_BYTES, REPORT_BYTES, Ring};
+
+static WITH_CASTS: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/program.casts.o"));
+static WITH_READS: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/program.reads.o"));
+
+/// What the program calls where it means bpf_rdonly_cast; see `cast` there.
+const CAST_PLACEHOLDER: [u8; 8] = [0x85, 0x20, 0, 0, 0x01, 0x7a, 0x7a, 0x7a];
+
+/// Each program, and the tracepoint of its name. Without the last calls that need the recorder stay requests.
+const CALLS: [(&str, &str); 2] = [("call_begins", "sys_enter"), ("call_ends", "sys_exit")];
+const REQUESTS: (&str, &str) = ("request_sent", "fuse_request_send");
+
+/// Their arguments are these since Linux 6.11; without them reads and writes by io_uring are not seen.
+const IO_URING: [(&str, &str); 2] = [("io_submitted", "io_uring_submit_req"), ("io_completed", "io_uring_complete")];
+
+/// MOUNTS in the program.
+const MOUNTS: u32 = 4096;
+
+/// For all rings together: memory of the kernel's, charged to our cgroup.
+const RINGS_BYTES: usize = 256 << 20;
+/// A ring on two CPUs: 0.2 s of 600,000 calls a second, for a reader that runs at nice -15 (measured: with 400 threads
+/// nothing is lost). And the least that is of use.
+const MOST_REPORTS: usize = 1 << 17;
+const LEAST_REPORTS: usize = 1 << 12;
+
+/// Why there is no eBPF here.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    #[error("this architecture has no table of system calls yet")]
+    Architecture,
+    #[error("the kernel's types cannot be read: /sys/kernel/btf/vmlinux: {0}")]
+    Types(String),
+    #[error("the kernel does not take the eBPF program: {0}")]
+    Refused(String),
+    #[error("this kernel has no tracepoint {0}")]
+    NoTracepoint(&'static str),
+    #[error("the rings cannot be mapped: {0}")]
+    Map(io::Error),
+    #[error("two of the mounts cannot be told apart: device {0:#x}")]
+    Mounts(u32),
+}
+
+/// The program, attached for as long as this lives.
+pub struct Observer {
+    ebpf: Ebpf,
+    casts: bool,
+    requests: bool,
+    io_uring: bool,
+}
+
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct Mount {
+    dev: u32,
+    connection: u32,
+}
+
+// SAFETY: two plain numbers, no padding.
+unsafe impl Pod for Mount {}
+
+impl Observer {
+    /// Loads and attaches; nothing is reported until a mount is watched.
+    pub fn load() -> Result<(Observer, Ring), Failure> {
+        if TABLE.is_empty() {
+            return Err(Failure::Architecture);
+        }
+        if !Path::new("/sys/kernel/btf/vmlinux").exists() {
+            return Err(Failure::Types("there is none".into()));
+        }
+        let btf = Btf::from_sys_fs().map_err(|cause| Failure::Types(cause.to_string()))?;
+        let cpus = aya::util::nr_cpus().map_err(|(_, cause)| Failure::Map(cause))?;
+        let per_cpu = reports_per_cpu(cpus);
+        let (mut ebpf, casts) = load_object(&btf, cpus, per_cpu)?;
+        let requests = attach(&mut ebpf, &btf)?;
+        let io_uring = attach_io_uring(&mut ebpf, &btf).is_ok();
+        let ring = ring(&ebpf, cpus, per_cpu)?;
+        Ok((Observer { ebpf, casts, requests, io_uring }, ring))
+    }
+
+    /// Whether calls that need the recorder are reported too: the tracepoint for it is there.
+    pub fn sees_requests(&self) -> bool {
+        self.requests
+    }
+
+    /// Whether reads and writes by io_uring are reported.
+    pub fn sees_io_uring(&self) -> bool {
+        self.io_uring
+    }
+
+    /// Whether kernel memory is read the fast way.
+    pub fn casts(&self) -> bool {
+        self.casts
+    }
+
+    /// From now on calls on this mount are reported. `dev`: its st_dev.
+    pub fn watch(&mut self, connection: u8, dev: u64) -> Result<(), Failure> {
+        let dev = kernel_device(dev);
+        let map = self.ebpf.map_mut("mounts").ok_or(Failure::NoTracepoint("mounts"))?;
+        let mut mounts: Array<&mut MapData, Mount> = map.try_into().map_err(refused)?;
+        let place = dev & (MOUNTS - 1);
+        let there = mounts.get(&place, 0).map_err(refused)?;
+        if there.dev != 0 && there.dev != dev {
+            return Err(Failure::Mounts(dev));
+        }
+        mounts.set(place, Mount { dev, connection: connection.into() }, 0).map_err(refused)
+    }
+}
+
+fn refused(cause: impl std::error::Error) -> Failure {
+    Failure::Refused(chain(&cause))
+}
+
+/// A library's error with all that lies below it; the verifier's log is long and its end says most.
+fn chain(cause: &dyn std::error::Error) -> String {
+    const MOST_BYTES: usize = 2000;
+    let mut text = cause.to_string();
+    let mut next = cause.source();
+    while let Some(below) = next {
+        text = format!("{text}: {below}");
+        next = below.source();
+    }
+    let start = text.len().saturating_sub(MOST_BYTES);
+    let start = (start..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    text[start..].to_owned()
+}
+
+fn reports_per_cpu(cpus: usize) -> usize {
+    let fitting = (RINGS_BYTES / REPORT_BYTES / cpus.max(1)).max(1);
+    let power = 1 << fitting.ilog2();
+    power.clamp(LEAST_REPORTS, MOST_REPORTS)
+}
+
+/// Casts first: where the kernel has no such function, or its verifier does not take it, the slower way.
+fn load_object(btf: &Btf, cpus: usize, per_cpu: usize) -> Result<(Ebpf, bool), Failure> {
+    if let Some(object) = with_casts(btf)
+        && let Ok(ebpf) = load_bytes(&object, btf, cpus, per_cpu)
+    {
+        return Ok((ebpf, true));
+    }
+    Ok((load_bytes(WITH_READS, btf, cpus, per_cpu)?, false))
+}
+
+/// The library knows no kernel functions: their calls are completed here, by the running kernel's number.
+fn with_casts(btf: &Btf) -> Option<Vec<u8>> {
+    let id = btf.id_by_type_name_kind("bpf_rdonly_cast", aya_obj::btf::BtfKind::Func).ok()?;
+    let mut object = WITH_CASTS.to_vec();
+    let mut at = 0;
+    while let Some(found) = object[at..].windows(8).position(|bytes| bytes == CAST_PLACEHOLDER) {
+        at += found;
+        object[at + 4..at + 8].copy_from_slice(&id.to_le_bytes());
+        at += 8;
+    }
+    Some(object)
+}
+
+fn load_bytes(object: &[u8], btf: &Btf, cpus: usize, per_cpu: usize) -> Result<Ebpf, Failure> {
+    let self_tgid = std::process::id();
+    let ring_mask = per_cpu as u32 - 1;
+    let calls = names_by_number();
+    let mut loader = EbpfLoader::new();
+    loader.btf(Some(btf));
+    loader.override_global("self_tgid", &self_tgid, true);
+    loader.override_global("ring_mask", &ring_mask, true);
+    loader.override_global("calls", &calls, true);
+    loader.map_max_entries("records", (cpus * per_cpu) as u32);
+    loader.map_max_entries("controls", cpus as u32);
+    let mut ebpf = loader.load(object).map_err(refused)?;
+    for (program, tracepoint) in CALLS {
+        program_of(&mut ebpf, program)?.load(tracepoint, btf).map_err(refused)?;
+    }
+    Ok(ebpf)
+}
+
+fn program_of<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut BtfTracePoint, Failure> {
+    ebpf.program_mut(name).ok_or(Failure::NoTracepoint(name))?.try_into().map_err(refused)
+}
+
+/// Whether requests are seen too.
+fn attach(ebpf: &mut Ebpf, btf: &Btf) -> Result<bool, Failure> {
+    let (program, tracepoint) = REQUESTS;
+    let has_requests = program_of(ebpf, program)?.load(tracepoint, btf).is_ok();
+    if has_requests {
+        program_of(ebpf, program)?.attach().map_err(refused)?;
+    }
+    // The end first: a call that begins before the other is attached is then merely not seen.
+    for (program, _) in CALLS.into_iter().rev() {
+        program_of(ebpf, program)?.attach().map_err(refused)?;
+    }
+    Ok(has_requests)
+}
+
+/// Both or none: what is submitted must be seen to complete.
+fn attach_io_uring(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), Failure> {
+    for (program, tracepoint) in IO_URING {
+        program_of(ebpf, program)?.load(tracepoint, btf).map_err(refused)?;
+    }
+    for (program, _) in IO_URING.into_iter().rev() {
+        program_of(ebpf, program)?.attach().map_err(refused)?;
+    }
+    Ok(())
+}
+
+fn ring(ebpf: &Ebpf, cpus: usize, per_cpu: usize) -> Result<Ring, Failure> {
+    let fd = |name: &'static str| match ebpf.map(name) {
+        Some(Map::Array(map)) => Ok(map.fd()),
+        _ => Err(Failure::NoTracepoint(name)),
+    };
+    debug_assert!(CONTROL_BYTES.is_multiple_of(64));
+    Ring::map(fd("records")?, fd("controls")?, cpus, per_cpu).map_err(Failure::Map)
+}
+
+/// The kernel's own dev_t: 12 bits of major, 20 of minor.
+fn kernel_device(dev: u64) -> u32 {
+    libc::major(dev) << 20 | libc::minor(dev) & 0xf_ffff
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Loading needs what `mount` needs too.
+    fn cannot_load() -> bool {
+        // SAFETY: cannot fail.
+        let is_root = unsafe { libc::geteuid() } == 0;
+        let cannot = !is_root || !Path::new("/sys/kernel/btf/vmlinux").exists();
+        if cannot {
+            eprintln!("skipped: needs root and a kernel with BTF");
+        }
+        cannot
+    }
+
+    #[test]
+    fn the_verifier_takes_the_program_either_way() {
+        if cannot_load() {
+            return;
+        }
+        let btf = Btf::from_sys_fs().unwrap();
+        load_bytes(WITH_READS, &btf, 2, LEAST_REPORTS).map(drop).unwrap();
+        if let Some(object) = with_casts(&btf) {
+            load_bytes(&object, &btf, 2, LEAST_REPORTS).map(drop).unwrap();
+        }
+    }
+}
