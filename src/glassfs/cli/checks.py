@@ -67,7 +67,10 @@ def recording() -> list[Check]:
         facts = recorder.probe()
     except GlassfsError as problem:
         return [first, Check("probe", "warn", f"the recorder could not look around: {problem.what}")]
-    found = [guarded(check, facts) for check in (kernel, fuse_device, view, fusermount3, descriptors, idle_cpus, kernel_plane)]
+    found = [
+        guarded(check, facts)
+        for check in (kernel, fuse_device, view, fusermount3, descriptors, idle_cpus, kernel_plane)
+    ]
     if any(check.status == "fail" for check in found):
         return [first, *found, Check("call-cost", "warn", "not measured: tracing does not work here yet")]
     return [first, *found, guarded(call_cost)]
