@@ -25,7 +25,7 @@ pub fn umount(options: UmountOptions) -> Result<(), Error> {
             return Err(Error::NotOurs { path: point, found });
         }
     };
-    let visit = Visit::pay(mount.st_dev());
+    let visit = Visit::pay(mount.st_dev(), &mount.point);
     // Nobody can have any use of a dead one, so it need not be spared.
     let is_dead =
         visit.is_none() && fs::metadata(&point).is_err_and(|cause| cause.raw_os_error() == Some(libc::ENOTCONN));

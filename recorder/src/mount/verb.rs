@@ -143,6 +143,7 @@ fn live(plan: Plan, announce: impl FnOnce(Mounted)) -> Result<(), Error> {
     let mut door = Door::open(dev).ok();
     announce(mounted.clone());
     wait_for_end(&mut recording, &mut place, &signals, door.as_mut(), &mounted);
+    let _waiting = door.map(|door| door.shut(&mounted));
     recording.close();
     Ok(())
 }
