@@ -239,7 +239,8 @@ def follow_until_complete(config: Any, writer: TraceWriter, directory: Path) -> 
 
     with running(Shipper(config, Credentials(), directory=directory)):
         wait_until(
-            lambda: any('"complete":true' in file.read_text() for file in directory.glob("*/*/[0-9a-f]*.json")), "the end"
+            lambda: any('"complete":true' in file.read_text() for file in directory.glob("*/*/[0-9a-f]*.json")),
+            "the end",
         )
     return counts_of(directory, writer)
 
