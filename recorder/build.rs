@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const SOURCE: &str = "src/observe/program.bpf.c";
-const HEADER: &str = "src/observe/kernel.h";
+const HEADERS: [&str; 3] = ["src/observe/kernel.h", "src/observe/state.h", "src/observe/files.h"];
 
 fn main() {
     println!("cargo::rerun-if-changed={SOURCE}");
-    println!("cargo::rerun-if-changed={HEADER}");
+    HEADERS.iter().for_each(|header| println!("cargo::rerun-if-changed={header}"));
     println!("cargo::rerun-if-env-changed=CLANG");
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
     compile(&out.join("program.casts.o"), &["-DCASTS"]);

@@ -1,10 +1,8 @@
 //! The glue: one recording is one trace, and for each traced directory a connection whose requests are performed, timed
 //! and put down before they are answered.
 
-use std::ffi::OsString;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::Builder;
@@ -12,10 +10,10 @@ use std::time::Duration;
 
 use glassfs_recorder::collect::record::Facts;
 use glassfs_recorder::collect::{self, Collector, MAX_RECORDS, Queue};
-use glassfs_recorder::event::{Plane, escape};
+use glassfs_recorder::event::Plane;
 use glassfs_recorder::observe::{Observer, Ring};
 use glassfs_recorder::passthrough::{self, Passthrough};
-use glassfs_recorder::process::{Processes, mask_arguments};
+use glassfs_recorder::process::Processes;
 use glassfs_recorder::trace::{self, About, Trace};
 use glassfs_recorder::wire::{
     self, Answer, Device, Disconnect, End, Negotiated, ReplyBuffer, Request, Session, Wishes,
@@ -24,7 +22,11 @@ use glassfs_recorder::wire::{
 use crate::error::Error;
 use crate::mount::source::{Note, Source};
 use crate::plane::Choice;
-use crate::{run, sys};
+use crate::sys;
+
+mod description;
+
+pub use description::{command, complete};
 
 /// A directory to be served, and the device of its mount.
 pub struct Traced {
@@ -129,7 +131,7 @@ impl Recording {
     /// Makes the trace and gets everything ready; requests are answered from `serve` on.
     pub fn prepare(mut settings: Settings) -> Result<Recording, Error> {
         let (observer, ring) = observer(&mut settings.choice)?.unzip();
-        let about = about(&settings);
+        let about = description::about(&settings);
         let untraceable = |cause| Error::Trace { cause };
         let trace = Trace::create(trace::Settings::new(&settings.trace), about).map_err(untraceable)?;
         let queue = Arc::new(Queue::new(MAX_RECORDS, trace.clock()));
@@ -334,72 +336,4 @@ fn without(observer: &Observer) -> &'static str {
         (false, true) => "; on this kernel calls that need the recorder stay requests",
         (false, false) => "; on this kernel calls that need the recorder stay requests, and io_uring is not seen",
     }
-}
-
-fn text(path: &Path) -> String {
-    escape(path.as_os_str().as_bytes())
-}
-
-fn about(settings: &Settings) -> About {
-    let name = settings.trace.file_name().unwrap_or(settings.trace.as_os_str());
-    let mut about = About::new(escape(name.as_bytes()));
-    about.plane = settings.choice.plane.word().into();
-    about.plane_reason = settings.choice.reason.clone();
-    about.mode = if settings.exact { "exact" } else { "default" }.into();
-    about.mounts = settings.traced.iter().enumerate().map(|(number, traced)| mount(number as u32, traced)).collect();
-    about.command = settings.command.clone();
-    about.notes = settings.notes.iter().map(note).collect();
-    about
-}
-
-fn mount(connection: u32, traced: &Traced) -> trace::Mount {
-    trace::Mount {
-        connection,
-        source: text(&traced.source.path),
-        mount_point: text(&traced.mount_point),
-        fs_type: traced.source.fs_type.clone(),
-        dev: 0,
-        private: traced.is_private,
-    }
-}
-
-fn note(note: &Note) -> trace::Note {
-    let as_text = |path: &Option<PathBuf>| path.as_deref().map(text);
-    trace::Note {
-        kind: note.kind.into(),
-        text: note.text.clone(),
-        path: as_text(&note.path),
-        target: as_text(&note.target),
-    }
-}
-
-/// What is known of a command before it runs.
-pub fn command(arguments: &[OsString], cwd: &Path) -> trace::Command {
-    trace::Command {
-        argv: mask_arguments(arguments.iter().map(|argument| argument.as_bytes()))
-            .iter()
-            .map(|it| escape(it))
-            .collect(),
-        cwd: text(cwd),
-        uid: sys::effective_ids().0,
-        ..trace::Command::default()
-    }
-}
-
-/// What is known when it has ended.
-pub fn complete(command: &mut trace::Command, facts: run::Facts) {
-    command.end_ns = Some(facts.end_ns);
-    command.exit_status = facts.exit_status;
-    command.signal = facts.signal;
-    command.read_bytes = facts.read_bytes;
-    command.written_bytes = facts.written_bytes;
-    command.io_uring = facts.io_uring;
-    command.mapped = facts.mapped;
-    let elsewhere = facts.open_elsewhere.into_iter();
-    command.open_elsewhere = elsewhere
-        .map(|file| trace::OpenElsewhere { path: file.path, directory: file.directory, samples: file.samples })
-        .collect();
-    let remaining = facts.remaining.into_iter();
-    command.remaining =
-        remaining.map(|process| trace::Remaining { pid: process.pid as u32, comm: process.comm }).collect();
 }

@@ -80,19 +80,6 @@ class Both:
         self.trace.assert_balanced()
 
 
-@pytest.fixture
-def scratch(public: Path) -> Path:
-    (public / "traces").mkdir()
-    return public
-
-
-@pytest.fixture
-def directory(ext4: Path) -> Path:
-    place = ext4 / "traced"
-    place.mkdir()
-    return place
-
-
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_a_mix_of_calls_in_four_processes_is_counted_as_strace_counts_it(
     seed: int, directory: Path, scratch: Path

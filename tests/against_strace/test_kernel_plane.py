@@ -83,19 +83,6 @@ class Both:
         self.trace.assert_balanced()
 
 
-@pytest.fixture
-def scratch(public: Path) -> Path:
-    (public / "traces").mkdir()
-    return public
-
-
-@pytest.fixture
-def directory(ext4: Path) -> Path:
-    place = ext4 / "traced"
-    place.mkdir()
-    return place
-
-
 def test_calls_of_every_family_are_those_that_strace_shows(directory: Path, scratch: Path) -> None:
     require("strace")
     both = Both(directory, [sys.executable, "-I", HERE / "family.py", directory], scratch)

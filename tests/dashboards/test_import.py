@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from dashboards import strict
-from dashboards.strict import MARKS, Viewer, errors_of, parsed, running
+from dashboards.strict import MARKS, errors_of, parsed
+from dashboards.viewer import Viewer, running
 from glassfs.config.model import Elastic
 from glassfs.config.secrets import Credentials
 from glassfs.elastic.client import Client

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from dashboards.strict import Viewer, running
+from dashboards.viewer import Viewer, running
 from support.servers import RealServer
 
 GLASSFS = Path(sys.executable).with_name("glassfs")

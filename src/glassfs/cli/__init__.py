@@ -5,13 +5,11 @@ Only this package prints and exits. It holds no SQL and knows no trace files; `f
 
 from __future__ import annotations
 
-import difflib
-import importlib
-
 import click
 
 from glassfs.cli import failures
 from glassfs.cli.screen import color_option
+from glassfs.cli.verbs import Verbs
 
 # Each verb is the function of that name in the module of that name. The words stand here, so that
 # `glassfs --help` imports none of them.
@@ -34,25 +32,7 @@ VERBS = {
 SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-class Verbs(click.Group):
-    """A group whose commands are modules of this package."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
-        if cmd_name not in VERBS:
-            near = difflib.get_close_matches(cmd_name, VERBS, n=1)
-            ctx.fail(f"no such command '{cmd_name}'" + (f", did you mean '{near[0]}'?" if near else ""))
-        command: click.Command = getattr(importlib.import_module(f"glassfs.cli.{cmd_name}"), cmd_name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
-
-
-@click.group(cls=Verbs, context_settings=SETTINGS)
+@click.group(cls=Verbs, modules=__name__, verbs=VERBS, context_settings=SETTINGS)
 @color_option
 def cli() -> None:
     """See what a program does to its files, call by call, with nothing lost unseen.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from glassfs import errnos
-from glassfs.query.answers import ErrorRow, FileRow, PathCount, ThreadRow
+from glassfs.query.answers import ErrorRow, FamilyRow, FileRow, PathCount, ThreadRow
 from glassfs.query.asked import Asked
 from glassfs.query.histogram import BUCKET_SQL
 from glassfs.query.totals import Tally, added
@@ -34,9 +34,12 @@ _TOP_PATHS = """
     select {key} as key, {sort} as measure from events where path is not null and {where}
     group by key order by measure desc, count(*) desc, key limit {limit}"""
 
+# What `figures` takes: one row for each latency bucket of a thing.
+FIGURES_SQL = f"""{BUCKET_SQL} as bucket, count(*), sum(duration_ns)::bigint, count(*) filter (errno <> 0),
+    min(duration_ns), max(duration_ns), coalesce(sum({READ_SQL}), 0)::bigint, coalesce(sum({WRITTEN_SQL}), 0)::bigint"""
+
 _OF_PATHS = """
-    select path, {bucket} as bucket, count(*), sum(duration_ns)::bigint, count(*) filter (errno <> 0),
-           min(duration_ns), max(duration_ns), coalesce(sum({read}), 0)::bigint, coalesce(sum({written}), 0)::bigint
+    select path, {figures}
     from events where path is not null and {key} in ({marks}) and {where}
     group by path, bucket"""
 
@@ -48,41 +51,35 @@ def files(asked: Asked, *, sort: str, limit: int) -> tuple[FileRow, ...]:
     keys = [value for value, _ in asked.rows(ranking, asked.values)]
     if not keys:
         return ()
-    sql = _OF_PATHS.format(
-        bucket=BUCKET_SQL,
-        read=READ_SQL,
-        written=WRITTEN_SQL,
-        where=asked.where,
-        key=key,
-        marks=", ".join([mark] * len(keys)),
-    )
+    marks = ", ".join([mark] * len(keys))
+    sql = _OF_PATHS.format(figures=FIGURES_SQL, where=asked.where, key=key, marks=marks)
     parts: dict[str, list[tuple[Any, ...]]] = {}
     for path, *numbers in asked.rows(sql, [*keys, *asked.values]):
         parts.setdefault(path, []).append(tuple(numbers))
-    rows = [_file(path, those) for path, those in parts.items()]
-    return tuple(sorted(rows, key=lambda row: (-_measure(row, sort), -row.count, row.path))[:limit])
+    rows = [FileRow(path=path, **figures(those)) for path, those in parts.items()]
+    return tuple(sorted(rows, key=lambda row: (-measure(row, sort), -row.count, row.path))[:limit])
 
 
-def _file(path: str, parts: Sequence[tuple[Any, ...]]) -> FileRow:
-    """`parts`: one for each bucket, in the order of `_OF_PATHS`."""
+def figures(parts: Sequence[tuple[Any, ...]]) -> dict[str, Any]:
+    """The numbers of a row of answers. `parts`: one for each bucket, in the order of `FIGURES_SQL`."""
     whole = added(
         Tally(count, 0, time_ns, errors, low, high, {bucket: count})
         for bucket, count, time_ns, errors, low, high, _, _ in parts
     )
     latency = whole.latency()
     assert latency is not None
-    return FileRow(
-        path=path,
-        count=whole.count,
-        time_ns=whole.time_ns,
-        read_bytes=sum(part[6] for part in parts),
-        written_bytes=sum(part[7] for part in parts),
-        errors=whole.errors,
-        latency=latency,
-    )
+    return {
+        "count": whole.count,
+        "time_ns": whole.time_ns,
+        "read_bytes": sum(part[6] for part in parts),
+        "written_bytes": sum(part[7] for part in parts),
+        "errors": whole.errors,
+        "latency": latency,
+    }
 
 
-def _measure(row: FileRow, sort: str) -> int:
+def measure(row: FileRow | FamilyRow, sort: str) -> int:
+    """What the row is ordered by, as `SORTS` names it."""
     return {
         "count": row.count,
         "time": row.time_ns,

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter
 
 from glassfs.families import NONE, Families
 from glassfs.families.families import FORK, SEGMENT
 from glassfs.families.rules import Rule
 from glassfs.query.answers import FamilyRow
 from glassfs.query.asked import Asked
-from glassfs.query.breakdown import READ_SQL, WRITTEN_SQL
-from glassfs.query.histogram import BUCKET_SQL
-from glassfs.query.totals import Tally, added
+from glassfs.query.breakdown import FIGURES_SQL, figures, measure
 
 _STEM = f"regexp_replace(path, '{SEGMENT}', '')"
 _MAIN = f"regexp_replace({_STEM}, '{FORK}', '')"
@@ -80,41 +77,16 @@ def _text(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
 
 
-_OF_FAMILIES = """
-    select family, relation, {bucket} as bucket, count(*), sum(duration_ns)::bigint, count(*) filter (errno <> 0),
-           min(duration_ns), max(duration_ns), coalesce(sum({read}), 0)::bigint, coalesce(sum({written}), 0)::bigint
-    from {rows} group by family, relation, bucket"""
-
-# What `sort` is called in a row.
-_MEASURES = {"time": "time_ns", "read": "read_bytes", "written": "written_bytes"}
+_OF_FAMILIES = "select family, relation, {figures} from {rows} group by family, relation, bucket"
 
 
 def family_rows(asked: Asked, families: Families, *, sort: str, limit: int) -> tuple[FamilyRow, ...]:
     """One row a family, or a relation where a server has named it; those without a path are left out."""
     rows = with_families(f"(select * from events where path is not null and {asked.where})", families)
-    sql = _OF_FAMILIES.format(bucket=BUCKET_SQL, read=READ_SQL, written=WRITTEN_SQL, rows=rows)
     parts: dict[tuple[str, str | None], list[tuple[int, ...]]] = {}
-    for family, relation, *numbers in asked.rows(sql, asked.values):
+    for family, relation, *numbers in asked.rows(_OF_FAMILIES.format(figures=FIGURES_SQL, rows=rows), asked.values):
         parts.setdefault((family, relation), []).append(tuple(numbers))
-    found = [_row(family, relation, those) for (family, relation), those in parts.items()]
-    measure = attrgetter(_MEASURES.get(sort, sort))
-    return tuple(sorted(found, key=lambda row: (-measure(row), -row.count, row.family, row.relation or ""))[:limit])
-
-
-def _row(family: str, relation: str | None, parts: Sequence[tuple[int, ...]]) -> FamilyRow:
-    whole = added(
-        Tally(count, 0, time_ns, errors, low, high, {bucket: count})
-        for bucket, count, time_ns, errors, low, high, _, _ in parts
-    )
-    latency = whole.latency()
-    assert latency is not None
-    return FamilyRow(
-        family=family,
-        relation=relation,
-        count=whole.count,
-        time_ns=whole.time_ns,
-        read_bytes=sum(part[6] for part in parts),
-        written_bytes=sum(part[7] for part in parts),
-        errors=whole.errors,
-        latency=latency,
+    found = [FamilyRow(family=family, relation=name, **figures(those)) for (family, name), those in parts.items()]
+    return tuple(
+        sorted(found, key=lambda row: (-measure(row, sort), -row.count, row.family, row.relation or ""))[:limit]
     )

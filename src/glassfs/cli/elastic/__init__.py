@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
-import importlib
-
 import click
 
 from glassfs.cli.screen import color_option
+from glassfs.cli.verbs import Verbs
 
 VERBS = {
     "setup": "Make the templates, and the policy that deletes old indices.",
@@ -18,23 +16,7 @@ VERBS = {
 }
 
 
-class Verbs(click.Group):
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
-        if cmd_name not in VERBS:
-            near = difflib.get_close_matches(cmd_name, VERBS, n=1)
-            ctx.fail(f"no such command '{cmd_name}'" + (f", did you mean '{near[0]}'?" if near else ""))
-        command: click.Command = getattr(importlib.import_module(f"glassfs.cli.elastic.{cmd_name}"), cmd_name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
-
-
-@click.group(cls=Verbs)
+@click.group(cls=Verbs, modules=__name__, verbs=VERBS)
 @color_option
 def elastic() -> None:
     """Ship traces to Elasticsearch or OpenSearch.

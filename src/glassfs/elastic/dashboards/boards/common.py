@@ -5,13 +5,18 @@ from __future__ import annotations
 from glassfs.elastic.dashboards.model import (
     GRID_COLUMNS,
     TOTALS,
+    Chart,
     Control,
+    Look,
     Metric,
     Row,
+    Share,
+    Terms,
     Unit,
     View,
     Words,
     average,
+    beside,
     count,
     highest,
     percentile,
@@ -49,6 +54,23 @@ _HELP = {
         "module. Both may run at once: nothing here is added up over them."
     ),
 }
+
+
+def by_family(ours: str, family: Terms, who: Terms) -> list[Row]:
+    """The same for each database: its families' shares, and what they and its processes or threads do over time."""
+    return [
+        beside(
+            12,
+            Share(title="Calls by family", split=family, metric=CALLS, query=ours),
+            Share(title="Time by family", split=family, metric=TIME, query=ours),
+            Share(title="Bytes by family", split=family, metric=BYTES, query=ours),
+        ),
+        beside(
+            12,
+            Chart(title="Bytes over time, by family", metrics=[BYTES], split=family, query=ours, look=Look.AREAS),
+            Chart(title=f"Calls over time, by {who.label.lower()}", metrics=[CALLS], split=who, query=ours),
+        ),
+    ]
 
 
 def words(text: str, view: View) -> Row:

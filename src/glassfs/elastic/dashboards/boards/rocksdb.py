@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from glassfs.elastic.dashboards.boards.common import ALL_CONTROLS, BYTES, CALLS, DURATIONS, TIME, words
+from glassfs.elastic.dashboards.boards.common import ALL_CONTROLS, BYTES, CALLS, DURATIONS, TIME, by_family, words
 from glassfs.elastic.dashboards.model import (
     EVENTS,
     Chart,
     Dashboard,
     Look,
-    Share,
     Table,
     Terms,
     Unit,
@@ -34,17 +33,7 @@ BOARD = Dashboard(
             "flush; the others are clients.",
             EVENTS,
         ),
-        beside(
-            12,
-            Share(title="Calls by family", split=FAMILY, metric=CALLS, query=OURS),
-            Share(title="Time by family", split=FAMILY, metric=TIME, query=OURS),
-            Share(title="Bytes by family", split=FAMILY, metric=BYTES, query=OURS),
-        ),
-        beside(
-            12,
-            Chart(title="Bytes over time, by family", metrics=[BYTES], split=FAMILY, query=OURS, look=Look.AREAS),
-            Chart(title="Calls over time, by thread", metrics=[CALLS], split=THREAD, query=OURS),
-        ),
+        *by_family(OURS, FAMILY, THREAD),
         beside(
             12,
             Chart(

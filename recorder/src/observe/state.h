@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: (MIT OR GPL-2.0-only)
+ * What the program is told by the loader, what it remembers of calls under way, and what it reports. Knows no tracepoint. */
+/* Above the highest number of x86-64. */
+#define CALLS 512
+/* Anonymous devices are numbered from the lowest free on, so two of our mounts never share these bits in practice; the loader
+ * refuses if they do. */
+#define MOUNTS 4096
+/* Kernel stacks that are far from each other share a slot; then the second goes to `crowded`. */
+#define SLOTS 16384
+#define STACK_SHIFT 14
+
+/* How a call names files: bits of `calls`. */
+#define FD_MASK 7
+#define FD_DI 1
+#define FD_SI 2
+#define FD_R8 3
+#define FD_DX 4
+#define OTHER_MASK 0x18
+#define OTHER_SI 0x08
+#define OTHER_DX 0x10
+/* Worth reporting if it took requests, also without a descriptor of ours. */
+#define BY_REQUESTS 0x20
+/* Its second argument is a vector of buffers. */
+#define VECTOR 0x40
+
+/* record.kind */
+#define KIND_CALL 0
+#define KIND_REQUEST 1
+#define KIND_IO_URING 2
+/* Added: `file` is a node, not a handle. */
+#define IS_NODE 0x10
+#define OTHER_IS_NODE 0x20
+
+const volatile u32 self_tgid = 0;
+const volatile u32 ring_mask = 0;
+const volatile u8 calls[CALLS] = {0};
+
+/* What the recorder reads; mirrored in ring.rs. */
+struct record {
+	u64 start_ns;
+	u64 duration_ns;
+	s64 result;
+	/* A FUSE handle (or node) of ours, 0 if there is none; of a request its `unique`. */
+	u64 file;
+	u64 other;
+	u64 position;
+	u64 si, dx, r10, r8;
+	u32 requests;
+	u32 file_flags;
+	u32 tid;
+	u32 pid;
+	u32 uid;
+	u32 gid;
+	char comm[16];
+	u16 nr;
+	u8 kind;
+	u8 connection;
+	/* The low half of the record's number plus one, written last. */
+	u32 commit;
+};
+
+/* A call under way. `tag`: its pt_regs, the same pointer at both ends. */
+struct slot {
+	u64 tag;
+	u64 opened;
+	struct record record;
+};
+
+struct mount {
+	u32 dev;
+	u32 connection;
+};
+
+struct control {
+	u64 head;
+	u64 dropped;
+	u64 crowded;
+	u64 unplaced;
+	u64 pad[4];
+	/* The reader's. */
+	u64 tail;
+	u64 pad2[7];
+};
+
+struct {
+	MAP_UINT(type, MAP_ARRAY);
+	MAP_UINT(max_entries, MOUNTS);
+	MAP_TYPE(key, u32);
+	MAP_TYPE(value, struct mount);
+} mounts SEC(".maps");
+
+struct {
+	MAP_UINT(type, MAP_ARRAY);
+	MAP_UINT(max_entries, SLOTS);
+	MAP_TYPE(key, u32);
+	MAP_TYPE(value, struct slot);
+} slots SEC(".maps");
+
+struct {
+	MAP_UINT(type, MAP_HASH);
+	MAP_UINT(max_entries, SLOTS);
+	MAP_TYPE(key, u64);
+	MAP_TYPE(value, struct slot);
+} crowded SEC(".maps");
+
+/* Their sizes depend on the machine: set by the loader. */
+struct {
+	MAP_UINT(type, MAP_ARRAY);
+	MAP_UINT(map_flags, MAP_MMAPABLE);
+	MAP_UINT(max_entries, 1);
+	MAP_TYPE(key, u32);
+	MAP_TYPE(value, struct record);
+} records SEC(".maps");
+
+struct {
+	MAP_UINT(type, MAP_ARRAY);
+	MAP_UINT(map_flags, MAP_MMAPABLE);
+	MAP_UINT(max_entries, 1);
+	MAP_TYPE(key, u32);
+	MAP_TYPE(value, struct control);
+} controls SEC(".maps");
+
+/* Reads and writes of io_uring under way, by their request. */
+struct {
+	MAP_UINT(type, MAP_HASH);
+	MAP_UINT(map_flags, MAP_NO_PREALLOC);
+	MAP_UINT(max_entries, 65536);
+	MAP_TYPE(key, u64);
+	MAP_TYPE(value, struct record);
+} submitted SEC(".maps");
+
+/* Calls that are in `crowded` now: mostly none, and then nobody looks there. */
+u64 crowd = 0;
