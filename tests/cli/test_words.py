@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 from cli_kit import GLASSFS, environment
+from click.testing import CliRunner
+
+from glassfs.cli.elastic import elastic
 
 NO_RECORDER = {"GLASSFS_RECORDER": "/nowhere/recorder"}
 VERBS = [
@@ -19,6 +22,7 @@ VERBS = [
     "report",
     "calls",
     "sql",
+    "names",
     "traces",
     "serve",
     "elastic",
@@ -138,3 +142,13 @@ def test_the_package_and_the_recorder_have_one_version():
 
     root = Path(__file__).parents[2]
     assert tomllib.loads((root / "recorder/Cargo.toml").read_text())["package"]["version"] == glassfs.__version__
+
+
+def test_a_server_that_cuts_a_connection_does_not_end_the_process():
+    """Python's default for a tool that writes to pipes, SIGPIPE's own, would: without a word."""
+    before = signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        CliRunner().invoke(elastic, ["prune", "--help"])
+        assert signal.getsignal(signal.SIGPIPE) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGPIPE, before)

@@ -25,16 +25,18 @@ class Part:
         Part.tries += self.name != "good"
         getattr(self, self.name.replace("-", "_"))(stop)
 
-    def status(self) -> dict[str, int]:
+    def status(self) -> dict[str, int | str]:
         if self.name == "mute":
             time.sleep(3600)
+        if self.name == "warning":
+            return {"count": self.count, "warnings": "first\nsecond" if self.count > 1 else "first"}
         return {"count": self.count, "tries": Part.tries}
 
     def good(self, stop: threading.Event) -> None:
         while not stop.wait(0.05):
             self.count += 1
 
-    mute = good
+    mute = warning = good
 
     def failing(self, stop: threading.Event) -> None:
         raise EnvironmentProblem("no way", where="/there", next_step="Make one.")

@@ -93,6 +93,14 @@ def test_a_part_that_comes_back_is_said(start):
     assert stopped(process)[0] == 0
 
 
+def test_what_a_part_warns_of_is_said_once_each(start):
+    process = start(parts="warning")
+    lines = [*lines_until(process, "warned"), *lines_until(process, "warned")]
+    lines += stopped(process)[1]
+    warned = [(line["message"], line["log.level"]) for line in lines if line["event.action"] == "warned"]
+    assert warned == [("warning: first", "warn"), ("warning: second", "warn")]
+
+
 def test_an_error_at_the_end_is_said(start):
     process = start(parts="crashing-late")
     lines_until(process, "started")

@@ -22,7 +22,7 @@ DETAILS_PREFIX = "glassfs-bug-"
 
 def end_with(verb: Callable[[], Any]) -> NoReturn:
     """Runs a verb and ends the process as it says."""
-    # As other tools: when nobody reads on, end without a word. `run` takes it back for its last words.
+    # As other tools: when nobody reads on, end without a word. `run`, `serve` and `elastic` take it back.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     try:
         status = verb()
@@ -36,6 +36,8 @@ def end_with(verb: Callable[[], Any]) -> NoReturn:
         status = error.exit_code
     except (KeyboardInterrupt, click.Abort):
         die_of(signal.SIGINT)
+    except BrokenPipeError:
+        die_of(signal.SIGPIPE)
     except Exception as error:
         status = say_bug(error)
     leave(status if isinstance(status, int) else 0)

@@ -18,6 +18,7 @@ from typing import Any, Protocol, TextIO
 from glassfs import __version__
 from glassfs.cli import failures
 from glassfs.cli.screen import shown, width_of
+from glassfs.elastic.fields import ECS_VERSION
 from glassfs.errors import GlassfsError
 from glassfs.report.numbers import count
 from glassfs.report.text import ELLIPSIS
@@ -26,11 +27,9 @@ from glassfs.serve.keeper import Figures, Said, State
 # Seconds between two lines with the figures of all parts, where there is no terminal.
 FIGURES_EVERY_S = 60
 
-ECS_VERSION = "9.4.0"
-
 CLEAR_LINE = "\r\x1b[K"
 
-LEVELS = {"down": "error", "ended": "error", "waiting": "warn"}
+LEVELS = {"down": "error", "ended": "error", "waiting": "warn", "warned": "warn"}
 
 
 class Log(Protocol):
@@ -51,6 +50,8 @@ def words(said: Said) -> tuple[str, str | None]:
         return f"{said.part} is up again", None
     if said.event == "going on":
         return f"{said.part} goes on", None
+    if said.event == "warned":
+        return f"{said.part}: {said.problem}", None
     if said.event == "waiting":
         what, _, next_step = said.problem.partition("\n")
         return f"{said.part} waits: {what}", next_step.strip() or None

@@ -108,6 +108,8 @@ class Report:
             }
             if self._problem:
                 said["problem"] = self._problem
+            if self._warnings:
+                said["warnings"] = "\n".join(" ".join(each.split()) for each in self._warnings)
             return said
 
 

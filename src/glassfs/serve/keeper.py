@@ -26,7 +26,7 @@ Figures = Mapping[str, int | float | str]
 
 class Part(Protocol):
     """`run` returns within 1 s after `stop` is set, and raises when it cannot go on. `status` is cheap; in it,
-    "problem" is what the part waits for."""
+    "problem" is what the part waits for, "warnings" what it has to say besides, a line each."""
 
     def run(self, stop: threading.Event) -> None: ...
 
@@ -43,7 +43,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Said:
-    """What a person should know, once. `event`: down, up, ended; waiting, going on: as the part says itself."""
+    """What a person should know, once. `event`: down, up, ended; waiting, going on, warned: as the part says itself."""
 
     event: str
     part: str
@@ -76,6 +76,7 @@ class Keeper:
         self._moves = threading.Lock()
         self._figures: Figures = {}
         self._problem = ""
+        self._warnings: list[str] = []
         # Daemons: one that hangs must not keep the process.
         self._runner = threading.Thread(target=self._keep, name=self.name, daemon=True)
         self._looker = threading.Thread(target=self._look, name=f"{self.name} figures", daemon=True)
@@ -138,11 +139,20 @@ class Keeper:
                 continue
             self._rise()
             try:
-                self._figures = dict(part.status())
+                figures = dict(part.status())
             except Exception:
                 # A part that cannot say how it is will fail by itself, or go on; either shows.
-                self._figures = {}
-            self._tell_problem(str(self._figures.get("problem", "")))
+                figures = {}
+            self._tell_warnings(str(figures.pop("warnings", "")))
+            self._figures = figures
+            self._tell_problem(str(figures.get("problem", "")))
+
+    def _tell_warnings(self, lines: str) -> None:
+        warnings = lines.splitlines()
+        for warning in warnings:
+            if warning not in self._warnings:
+                self._say(Said("warned", self.name, problem=warning))
+        self._warnings = warnings
 
     def _tell_problem(self, problem: str) -> None:
         if problem != self._problem:

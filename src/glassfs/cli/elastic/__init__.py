@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import click
 
 from glassfs.cli.screen import color_option
@@ -25,3 +27,5 @@ def elastic() -> None:
     glassfs elastic setup          once, before the first trace is shipped
     glassfs elastic ship @last     one trace; `glassfs serve` ships all, live
     """
+    # A server that cuts a connection is an error with a message, not the end of the process.
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
