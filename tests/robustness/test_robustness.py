@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from support import people, places, recorder
+from support.needs import failpoints_binary
 from support.people import Person
 from support.traces import Trace
 from support.waiting import wait_until
@@ -29,14 +30,14 @@ def source(ext4: Path) -> Path:
     return place
 
 
-@pytest.fixture
-def many_files(public: Path) -> Iterator[Path]:
-    """A hundred thousand empty files in a hundred directories."""
+@pytest.fixture(params=[100, 1], ids=["in many directories", "in one directory"])
+def many_files(public: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A hundred thousand empty files."""
     with places.tmpfs(public / "many", megabytes=256) as place:
         top = place / "source"
-        for folder in range(100):
+        for folder in range(request.param):
             (top / f"d{folder}").mkdir(parents=True)
-            for number in range(FILES // 100):
+            for number in range(FILES // request.param):
                 os.close(os.open(top / f"d{folder}/f{number}", os.O_CREAT | os.O_WRONLY, 0o644))
         yield top
 
@@ -45,9 +46,10 @@ def few_descriptors() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (DESCRIPTORS, DESCRIPTORS))
 
 
-def find_everything(mount_point: Path, user: Person | None) -> None:
+def find_everything(source: Path, mount_point: Path, user: Person | None) -> None:
     """`find` asks for every file's attributes; opens must still succeed afterwards, and with many files held open."""
     options = user.subprocess_options() if user else {}
+    folders = len(list(source.iterdir()))
     for _ in range(2):
         found = places.run(
             "find", mount_point, "-type", "f", "-size", "0", "-newermt", "2000-01-01", timeout=150, **options
@@ -55,9 +57,11 @@ def find_everything(mount_point: Path, user: Person | None) -> None:
         assert len(found.stdout.splitlines()) == FILES
     program = textwrap.dedent(f"""
         import os
-        held = [os.open("{mount_point}/d%d/f%d" % (n % 100, n // 100), os.O_RDONLY) for n in range(900)]
-        for n in range(0, 100):
-            with open("{mount_point}/d%d/f%d" % (n, n), "r+b") as stream:
+        def path(n):
+            return "{mount_point}/d%d/f%d" % (n % {folders}, n // {folders})
+        held = [os.open(path(n), os.O_RDONLY) for n in range(900)]
+        for n in range(0, 10000, 100):
+            with open(path(n), "r+b") as stream:
                 stream.write(b"after")
         assert all(os.pread(one, 1, 0) in (b"", b"a") for one in held)
         print("opened")
@@ -70,25 +74,32 @@ def test_a_hundred_thousand_files_under_few_descriptors_as_root(
     many_files: Path, mount_point: Path, public: Path
 ) -> None:
     with recorder.mounted(many_files, mount_point, public / "trace", limits=few_descriptors) as mount:
-        find_everything(mount_point, None)
+        find_everything(many_files, mount_point, None)
         assert mount.memory_peak_bytes() < MEMORY_BYTES
     Trace(public / "trace").assert_balanced()
 
 
 @pytest.mark.deadline(300)
+@pytest.mark.parametrize("kernel", ["that prunes", "that does not"])
 def test_a_hundred_thousand_files_under_few_descriptors_as_a_user(
-    many_files: Path, mount_point: Path, public: Path, ordinary: Person
+    many_files: Path, mount_point: Path, public: Path, ordinary: Person, kernel: str
 ) -> None:
     traces = public / "traces"
     traces.mkdir()
     places.run("chown", "-R", f"{ordinary.uid}:{ordinary.gid}", many_files)
     for place in (traces, mount_point):
         os.chown(place, ordinary.uid, ordinary.gid)
-    program = recorder.public_binary(public)
+    is_old = kernel == "that does not"
     with recorder.mounted(
-        many_files, mount_point, traces / "trace", limits=few_descriptors, user=ordinary, program=program
+        many_files,
+        mount_point,
+        traces / "trace",
+        limits=few_descriptors,
+        user=ordinary,
+        program=recorder.public_binary(public, failpoints_binary() if is_old else None),
+        environment={"GLASSFS_FAIL_PRUNE": "1"} if is_old else None,
     ) as mount:
-        find_everything(mount_point, ordinary)
+        find_everything(many_files, mount_point, ordinary)
         assert mount.memory_peak_bytes() < MEMORY_BYTES
     Trace(traces / "trace").assert_balanced()
 

@@ -27,11 +27,11 @@ def binary() -> Path:
     return Path(os.environ.get("GLASSFS_RECORDER", REPOSITORY / "target/release/glassfs-recorder"))
 
 
-def public_binary(folder: Path) -> Path:
+def public_binary(folder: Path, program: Path | None = None) -> Path:
     """A copy that ordinary users can run, wherever the repository lies."""
     copy = folder / "glassfs-recorder"
     if not copy.exists():
-        shutil.copy(binary(), copy)
+        shutil.copy(program or binary(), copy)
         os.chmod(copy, 0o755)
     return copy
 

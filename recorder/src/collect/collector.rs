@@ -157,13 +157,19 @@ impl Collecting {
             match command {
                 Ok(Command::Flush(reply)) => drop(reply.send(self.trace.flush_soon())),
                 Ok(Command::Update(change)) => self.trace.about(change),
-                Ok(Command::Stop(reason)) => return self.trace.close(&reason),
-                Err(RecvTimeoutError::Disconnected) => return self.trace.close("recorder ended"),
+                Ok(Command::Stop(reason)) => return self.close(&reason),
+                Err(RecvTimeoutError::Disconnected) => return self.close("recorder ended"),
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.trace.tick();
             pause = if taken > 0 { BUSY_PAUSE } else { IDLE_PAUSE };
         }
+    }
+
+    fn close(mut self, reason: &str) -> bool {
+        let gone = self.tasks.gone(now_ns());
+        gone.into_iter().for_each(|row| self.trace.process(row));
+        self.trace.close(reason)
     }
 
     /// Takes everything that is in the queue now.

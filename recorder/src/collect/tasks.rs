@@ -12,6 +12,9 @@ use crate::trace::{Clock, ProcessRow, Reading};
 /// on a bad disk can take that long; later ones lack their pid and name, not their tid.
 const RETIRED_STAYS_NS: u64 = 60_000_000_000;
 
+/// How often it is looked which processes are gone.
+const GONE_LOOK_NS: u64 = 1_000_000_000;
+
 #[derive(Clone, Debug)]
 pub struct Who {
     pub pid: u32,
@@ -21,6 +24,9 @@ pub struct Who {
 pub struct Tasks {
     known: FxHashMap<u32, Who>,
     retired: VecDeque<(u64, Vec<u32>)>,
+    /// Of each process that was not found gone the newest row, of its first thread if that was seen.
+    living: FxHashMap<u32, ProcessRow>,
+    gone_looked_ns: u64,
     clock: Clock,
     /// Turns /proc's start times, which count suspended time too, into the trace's. Fixed, so that one process has one.
     wall_minus_boot_ns: i64,
@@ -30,7 +36,14 @@ impl Tasks {
     pub fn new(clock: Clock) -> Tasks {
         let now = Reading::now();
         let wall_minus_boot_ns = clock.ts_ns(now.mono_ns as u64) - now.boot_ns;
-        Tasks { known: FxHashMap::default(), retired: VecDeque::new(), clock, wall_minus_boot_ns }
+        Tasks {
+            known: FxHashMap::default(),
+            retired: VecDeque::new(),
+            living: FxHashMap::default(),
+            gone_looked_ns: 0,
+            clock,
+            wall_minus_boot_ns,
+        }
     }
 
     pub fn who(&self, task: u32) -> Option<&Who> {
@@ -48,7 +61,42 @@ impl Tasks {
             let (_, ids) = self.retired.pop_front().unwrap_or_default();
             ids.iter().for_each(|id| drop(self.known.remove(id)));
         }
-        news.tasks.into_iter().filter_map(|task| self.add(task)).collect()
+        let mut rows = Vec::new();
+        for task in news.tasks {
+            let seen_ns = task.seen_ns;
+            if let Some(row) = self.add(task) {
+                rows.extend(self.replaced(&row, seen_ns));
+                rows.push(row);
+            }
+        }
+        if now_ns >= self.gone_looked_ns + GONE_LOOK_NS {
+            rows.extend(self.gone(now_ns));
+        }
+        rows
+    }
+
+    /// A row for each process that is gone since this was last asked.
+    pub fn gone(&mut self, now_ns: u64) -> Vec<ProcessRow> {
+        self.gone_looked_ns = now_ns;
+        let now_ts_ns = self.clock.ts_ns(now_ns);
+        let gone = self.living.extract_if(|pid, _| is_gone(*pid)).map(|(_, row)| exited(row, now_ts_ns));
+        let mut rows: Vec<_> = gone.collect();
+        rows.sort_unstable_by_key(|row| row.pid);
+        rows
+    }
+
+    /// The end of the process that had this pid before.
+    fn replaced(&mut self, row: &ProcessRow, seen_ns: u64) -> Option<ProcessRow> {
+        let before = self.living.get(&row.pid);
+        let is_another = before.is_some_and(|before| {
+            before.started_ns.is_some() && row.started_ns.is_some() && before.started_ns != row.started_ns
+        });
+        let is_better = before.is_none_or(|before| {
+            let is_whole = row.started_ns.is_some() || before.started_ns.is_none();
+            is_whole && (row.tid == row.pid || before.tid != before.pid)
+        });
+        let before = if is_another || is_better { self.living.insert(row.pid, row.clone()) } else { None };
+        before.filter(|_| is_another).map(|before| exited(before, self.clock.ts_ns(seen_ns)))
     }
 
     fn add(&mut self, task: Task) -> Option<ProcessRow> {
@@ -66,5 +114,60 @@ impl Tasks {
             uid,
             exited_ns: None,
         })
+    }
+}
+
+fn exited(row: ProcessRow, found_ns: i64) -> ProcessRow {
+    ProcessRow { ts_ns: found_ns, exited_ns: Some(found_ns), ..row }
+}
+
+/// Nothing of /proc is asked: some of it waits for an exec that may be waiting for us.
+fn is_gone(pid: u32) -> bool {
+    // SAFETY: plain integers; signal 0 is never sent.
+    let asked = unsafe { libc::kill(pid as libc::pid_t, 0) };
+    asked < 0 && std::io::Error::last_os_error().raw_os_error() == Some(libc::ESRCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+
+    use super::*;
+    use crate::wire::now_ns;
+
+    fn task(pid: u32, started_boot_ns: Option<u64>) -> Task {
+        let program =
+            Program { pid, ppid: None, uid: None, started_boot_ns, comm: "cat".into(), exe: None, cmdline: None };
+        Task { id: pid, tid: pid, seen_ns: now_ns(), program: Some(program) }
+    }
+
+    fn learn(tasks: &mut Tasks, task: Task) -> Vec<ProcessRow> {
+        // Asked so early, it does not look who is gone.
+        tasks.learn(News { tasks: vec![task], retired: Vec::new() }, 0)
+    }
+
+    #[test]
+    fn a_process_that_has_ended_is_found_gone_once() {
+        let mut tasks = Tasks::new(Clock::start());
+        let mut child = Command::new("cat").stdin(Stdio::piped()).spawn().expect("cat");
+        assert_eq!(learn(&mut tasks, task(child.id(), Some(1))).len(), 1);
+        assert!(tasks.gone(now_ns()).is_empty());
+        drop(child.stdin.take());
+        child.wait().expect("it ends");
+        let [row] = &tasks.gone(now_ns())[..] else { panic!("one row") };
+        assert_eq!((row.pid, row.exited_ns, &*row.comm), (child.id(), Some(row.ts_ns), "cat"));
+        assert!(tasks.gone(now_ns()).is_empty());
+    }
+
+    #[test]
+    fn a_pid_that_another_process_bears_ends_the_first() {
+        let mut tasks = Tasks::new(Clock::start());
+        let pid = std::process::id();
+        learn(&mut tasks, task(pid, Some(1)));
+        assert_eq!(learn(&mut tasks, task(pid, None)).len(), 1, "only a glance at the same process");
+        let rows = learn(&mut tasks, task(pid, Some(2_000_000_000)));
+        let ends: Vec<_> =
+            rows.iter().map(|row| (row.started_ns == rows[0].started_ns, row.exited_ns.is_some())).collect();
+        assert_eq!(ends, [(true, true), (false, false)]);
     }
 }

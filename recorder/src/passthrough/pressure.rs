@@ -91,6 +91,8 @@ struct Shared {
     room_lock: Mutex<()>,
     /// The kernel refused FUSE_NOTIFY_PRUNE (before 6.18): entries are invalidated by name instead.
     by_entries: AtomicBool,
+    /// It has taken one.
+    prunes: AtomicBool,
 }
 
 #[derive(Default)]
@@ -140,6 +142,15 @@ impl Pressure {
         let admitted = self.wait_for_room(known);
         self.shared.waiting.fetch_sub(1, Ordering::SeqCst);
         admitted
+    }
+
+    /// Unless the kernel prunes there is room to spare only below `ease`. A listing holds its directory's lock, under
+    /// which no entry in there can go: one that made a hundred thousand names known would fill all there is. Without its
+    /// help the names are looked up one by one, and between two lookups an older one can go.
+    pub fn has_room_to_spare(&self, known: impl Fn() -> usize) -> bool {
+        let prunes = self.shared.prunes.load(Ordering::Relaxed);
+        let bound = if prunes { self.limits.full() } else { self.limits.ease() };
+        self.limits.full == usize::MAX || known() < bound
     }
 
     fn wait_for_room(&self, known: impl Fn() -> usize) -> Result<()> {
@@ -210,16 +221,20 @@ impl Pruning {
     fn ask_to_forget(&self, inodes: &Inodes) -> Result<()> {
         let count = (self.limits.ease() / 4).clamp(1, BATCH_NODES);
         if !self.shared.by_entries.load(Ordering::Relaxed) {
-            match self.prune(&inodes.least_used(count, |inode| Some(inode.node))) {
-                Err(errno) if errno != Errno(libc::ENODEV) => self.shared.by_entries.store(true, Ordering::Relaxed),
-                asked => return asked,
+            let old = inodes.least_used(count, |inode| Some(inode.node));
+            if old.is_empty() {
+                return Ok(());
+            }
+            match self.notify.prune(&old) {
+                Ok(()) => {
+                    self.shared.prunes.store(true, Ordering::Relaxed);
+                    return Ok(());
+                }
+                Err(Errno(libc::ENODEV)) => return Err(Errno(libc::ENODEV)),
+                Err(_) => self.shared.by_entries.store(true, Ordering::Relaxed),
             }
         }
         self.invalidate(&inodes.least_used(count, entry_of_unused_file))
-    }
-
-    fn prune(&self, old: &[Node]) -> Result<()> {
-        if old.is_empty() { Ok(()) } else { self.notify.prune(old) }
     }
 
     /// ENOENT (the entry has gone by itself) is no failure; nor is any other but the end of the connection.

@@ -40,6 +40,8 @@ const _: () = assert!(size_of::<InvalEntryOut>() == 16 && size_of::<PruneOut>() 
 
 impl Notify for Device {
     fn prune(&self, nodes: &[Node]) -> Result<(), Errno> {
+        #[cfg(feature = "failpoints")]
+        super::failpoint::prune()?;
         for batch in nodes.chunks(PRUNE_BATCH) {
             let ids: Vec<u64> = batch.iter().map(|node| node.0).collect();
             let prune = PruneOut { count: ids.len() as u32, padding: 0, spare: 0 };
