@@ -15,14 +15,27 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench import figures, ground, workloads
-from bench.systems import DAEMON, EXACT, LOGGEDFS, LOGGEDFS_CACHED, NATIVE, NOT_HERE, STRACE, System
+from bench.systems import (
+    DAEMON,
+    EXACT,
+    KERNEL,
+    KERNEL_EXACT,
+    LOGGEDFS,
+    LOGGEDFS_CACHED,
+    NATIVE,
+    NOT_HERE,
+    PERF_TRACE,
+    STRACE,
+    System,
+)
 from bench.workloads import Workload
 
 RESULTS = Path(__file__).parent / "results/latest.json"
 ROUNDS = 3
-ALL = (NATIVE, DAEMON, EXACT, STRACE, LOGGEDFS, LOGGEDFS_CACHED)
-STORM = (NATIVE, DAEMON, EXACT, STRACE, LOGGEDFS)
-USUAL = (NATIVE, DAEMON, STRACE, LOGGEDFS)
+ALL = (NATIVE, KERNEL, DAEMON, EXACT, STRACE, PERF_TRACE, LOGGEDFS, LOGGEDFS_CACHED)
+STORM = (NATIVE, KERNEL, KERNEL_EXACT, DAEMON, EXACT, STRACE, PERF_TRACE, LOGGEDFS)
+USUAL = (NATIVE, KERNEL, DAEMON, STRACE, LOGGEDFS)
+OURS = (NATIVE, KERNEL, DAEMON)
 
 
 @dataclass
@@ -84,10 +97,15 @@ def plan(postgres: workloads.Postgres | None) -> list[Cell]:
                 Cell(Workload(f"rand{direction}-4k", workloads.fio(direction)), backing, system) for system in ALL
             ]
         cells += [Cell(Workload("metadata-storm", workloads.storm), backing, system) for system in STORM]
-    cells += [
-        Cell(Workload("randread-4k", workloads.fio("read"), jobs=4), "tmpfs", system) for system in (NATIVE, DAEMON)
-    ]
+    fio = workloads.fio("read")
+    cells += [Cell(Workload("randread-4k", fio, jobs=4), "tmpfs", system) for system in OURS]
+    threads = workloads.fio("read", "--thread")
+    cells += [Cell(Workload("randread-4k-threads", threads, jobs=16), "tmpfs", system) for system in OURS]
+    cells += [Cell(Workload("preads-elsewhere", workloads.elsewhere), "tmpfs", system) for system in OURS]
     for benchmark in ("fillrandom", "readrandom"):
+        cells += [
+            Cell(Workload(f"db_bench-{benchmark}", workloads.db_bench(benchmark)), "tmpfs", system) for system in OURS
+        ]
         cells += [
             Cell(Workload(f"db_bench-{benchmark}", workloads.db_bench(benchmark)), "disk", system) for system in USUAL
         ]
@@ -109,8 +127,8 @@ def prepare(places: dict[str, Path], wanted: set[str]) -> workloads.Postgres | N
     ground.storm_program()
     for place in places.values():
         workloads.lay_out(place)
-    if not wanted or "db_bench-readrandom" in wanted:
-        workloads.fill_database(places["disk"])
+        if not wanted or "db_bench-readrandom" in wanted:
+            workloads.fill_database(place)
     if wanted and "pgbench" not in wanted:
         return None
     postgres = workloads.Postgres(places["disk"])

@@ -37,7 +37,8 @@ class System:
 
     def missing(self) -> str | None:
         """Why it cannot run here, in words."""
-        program = {"strace": "strace", "loggedfs": "loggedfs", "loggedfs-cached": "loggedfs"}.get(self.name)
+        programs = {"strace": "strace", "perf-trace": "perf", "loggedfs": "loggedfs", "loggedfs-cached": "loggedfs"}
+        program = programs.get(self.name)
         if program and shutil.which(program) is None:
             return f"not installed: {program}"
         return None
@@ -46,7 +47,7 @@ class System:
     def over(self, directory: Path) -> Iterator[Session]:
         """A session for commands that work in the directory."""
         with tempfile.TemporaryDirectory(prefix="glassfs-bench-", dir="/var/tmp") as scratch:
-            opened = {"native": _native, "daemon": _daemon, "strace": _strace}.get(self.name, _loggedfs)
+            opened = _WAYS.get(self.name, _loggedfs)
             with opened(self, directory, Path(scratch)) as session:
                 yield session
 
@@ -57,14 +58,16 @@ def _native(_: System, __: Path, ___: Path) -> Iterator[Session]:
 
 
 @contextmanager
-def _daemon(system: System, directory: Path, scratch: Path) -> Iterator[Session]:
-    """`run` over the directory, as a person would; every request is recorded, and the loss is the ledger's."""
+def _glassfs(system: System, directory: Path, scratch: Path) -> Iterator[Session]:
+    """`run` over the directory, as a person would; everything is recorded, and the loss is the ledger's."""
     session = Session(
         [
             str(recorder.binary()),
             "run",
             "--trace",
             str(scratch / "trace"),
+            "--plane",
+            system.name,
             *(["--exact"] if system.mode == "exact" else []),
             "-d",
             str(directory),
@@ -93,6 +96,14 @@ def _strace(_: System, __: Path, scratch: Path) -> Iterator[Session]:
 
 
 @contextmanager
+def _perf_trace(_: System, __: Path, scratch: Path) -> Iterator[Session]:
+    session = Session(["perf", "trace", "-o", str(scratch / "perf.out"), "--"])
+    yield session
+    if session.did:
+        session.seen = _lines_with(scratch / "perf.out", f" p{session.did[0]}64(")
+
+
+@contextmanager
 def _loggedfs(system: System, directory: Path, scratch: Path) -> Iterator[Session]:
     log = scratch / "loggedfs.log"
     words = ["loggedfs", "-p", "-f", "-l", str(log), "--", str(directory)]
@@ -116,16 +127,23 @@ def _lines_with(file: Path, text: str) -> int:
         return sum(text in line for line in stream)
 
 
-NATIVE, STRACE = System("native"), System("strace")
+_WAYS = {
+    "native": _native,
+    "daemon": _glassfs,
+    "kernel": _glassfs,
+    "strace": _strace,
+    "perf-trace": _perf_trace,
+}
+
+NATIVE, STRACE, PERF_TRACE = System("native"), System("strace"), System("perf-trace")
 # Systems are compared while they see every call. LoggedFS does so with `direct_io`; without, the kernel answers reads
 # from its cache and LoggedFS never hears of them: that has a row of its own, with the share it saw.
 LOGGEDFS = System("loggedfs", "every call", "with -o direct_io, to see every read; it answers fsync without doing it")
 LOGGEDFS_CACHED = System("loggedfs-cached", "default", "as it comes: reads from the kernel's cache go unseen")
 DAEMON, EXACT = System("daemon", "default"), System("daemon", "exact")
+KERNEL, KERNEL_EXACT = System("kernel", "default"), System("kernel", "exact")
 # Rows that say why they hold no number.
 NOT_HERE = {
     "passthrough": "the recorder always records: it has no mount without a trace",
     "daemon-uring": "FUSE over io_uring is not built yet",
-    "kernel": "the kernel plane is not built yet",
-    "perf-trace": "perf is not among what the bench installs (package linux-perf)",
 }

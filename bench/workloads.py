@@ -30,7 +30,7 @@ class Workload:
     jobs: int = 1
 
 
-def fio(direction: str) -> Callable[[Path, Session, int], float]:
+def fio(direction: str, *more: str) -> Callable[[Path, Session, int], float]:
     """4 KiB at random places of a cached file. The file stays for all systems and rounds of a backing."""
 
     def cell(directory: Path, session: Session, jobs: int) -> float:
@@ -53,6 +53,7 @@ def fio(direction: str) -> Callable[[Path, Session, int], float]:
             "--group_reporting",
             "--gtod_reduce=1",
             "--output-format=json",
+            *more,
         ]
         # fio's job state lies in memory files of its own; its directory is where it stands.
         said = ground.run([*session.prefix, *words], cwd="/")
@@ -61,6 +62,16 @@ def fio(direction: str) -> Callable[[Path, Session, int], float]:
         return float(report["iops"])
 
     return cell
+
+
+def elsewhere(directory: Path, session: Session, _: int) -> float:
+    """64-byte reads of a file that the traced directory does not hold: what everybody on the machine pays."""
+    file = directory.parent / "elsewhere.dat"
+    file.write_bytes(bytes(1 << 20))
+    words = ["fio", "--name=cell", f"--filename={file}", "--rw=randread", "--bs=64", "--ioengine=psync", "--size=1m"]
+    words += ["--time_based", f"--runtime={CELL_S}", "--norandommap", "--invalidate=0", "--fallocate=none"]
+    said = ground.run([*session.prefix, *words, "--gtod_reduce=1", "--output-format=json"], cwd="/")
+    return float(json.loads(said[said.index("{") :])["jobs"][0]["read"]["iops"])
 
 
 def lay_out(directory: Path) -> None:

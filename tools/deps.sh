@@ -13,7 +13,7 @@ needs_of() {
     postgresql) echo "/usr/lib/postgresql/*/bin/initdb:postgresql /usr/lib/postgresql/*/bin/pgbench:postgresql" ;;
     test) echo "strace:strace setfacl:acl getfattr:attr sqlite3:sqlite3 mkfs.ext4:e2fsprogs chattr:e2fsprogs" \
         "stress-ng:stress-ng fio:fio" ;;
-    bench) echo "fio:fio loggedfs:loggedfs strace:strace mkfs.ext4:e2fsprogs" ;;
+    bench) echo "fio:fio loggedfs:loggedfs strace:strace perf:linux-perf mkfs.ext4:e2fsprogs" ;;
     elastic) echo "javac:default-jdk-headless mvn:maven unzip:unzip curl:curl unshare:util-linux" ;;
     *) echo "deps.sh: no such group: $1" >&2 && exit 2 ;;
     esac

@@ -49,6 +49,8 @@ class Trace:
 
     def ledger(self) -> dict[str, int]:
         names = ("seen", "stored", "dropped", "removed")
+        if not any(one.startswith("ledger/") for one in live_segments(self.path)):
+            return dict.fromkeys(names, 0)
         values = self.rows(
             "select " + ", ".join(f"coalesce(sum({name}), 0)::bigint" for name in names) + " from ledger"
         )[0]

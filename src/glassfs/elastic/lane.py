@@ -19,11 +19,11 @@ from glassfs.query.documents import Choice, DocumentReader, Part
 from glassfs.trace import Segment, State, Trace
 
 # Of a request; documents of calls have about 1.2 kB, so it is mostly the number that decides.
-BATCH_DOCUMENTS = 5_000
-BATCH_BYTES = 5 << 20
+BATCH_DOCUMENTS = 4_000
+BATCH_BYTES = 4 << 20
 
 # A slice is read with one question; of a merged segment each question reads some columns in full.
-SLICE_DOCUMENTS = 5_000
+SLICE_DOCUMENTS = 4_000
 
 
 class Lane:

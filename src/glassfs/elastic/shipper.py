@@ -7,6 +7,7 @@ cluster that is down costs nothing: the traces are the buffer. Nothing here ever
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import queue
 import threading
 import time
@@ -96,6 +97,7 @@ class _Run:
     def run(self) -> None:
         if not self._connected():
             return
+        _return_large_blocks()
         names = [f"glassfs-ship-{number}" for number in range(MOST_IN_FLIGHT)]
         senders = [threading.Thread(target=self._send_all, name=name, daemon=True) for name in names]
         for sender in senders:
@@ -265,6 +267,17 @@ class _Run:
 
 
 _END = Work()
+
+# mallopt(3): M_MMAP_THRESHOLD.
+_MMAP_THRESHOLD = -3
+
+
+def _return_large_blocks() -> None:
+    """glibc raises the size from which a block is a mapping of its own to that of the largest one freed, and then keeps
+    several batches of each thread for later. Naming a size stops that; other C libraries do not do so."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, 1 << 20)
+
 
 # How long to wait for a batch to be answered before looking for room again.
 _ROOM_S = 0.01
