@@ -166,7 +166,7 @@ def test_a_call_without_a_slot_is_counted(directory: Path) -> None:
     os.mkfifo(directory / "fifo")
     (directory / "f").write_bytes(b"x")
     words = [sys.executable, "-I", "-S", "-c", BLOCKED, directory, str(waiting), str(more)]
-    _, trace = traced(directory, words, {"GLASSFS_FAILPOINT_SLOTS": "4"})
+    _, trace = traced(directory, words, {"GLASSFS_FAILPOINT_SLOTS": "1"})
     stored = trace.one("select count(*) from events where kind = 'call' and op in ('read', 'write')")
     ledger = trace.ledger()
     assert stored + ledger["dropped"] == waiting + more + 1

@@ -260,7 +260,7 @@ mod tests {
         // Its casts call a kernel function that there is not.
         let failure = load_bytes(WITH_CASTS, &Btf::from_sys_fs().unwrap(), 2, Room::for_cpus(2)).map(drop).unwrap_err();
         let told = failure.to_string();
-        assert!(told.contains("call_begins") && told.contains("2054847"), "{told}");
+        assert!(told.contains("call_begins") && told.contains("btf_id 2054846977"), "{told}");
         assert!(failure.log().iter().any(|line| told.contains(line.trim())), "{:?}", failure.log());
     }
 }
