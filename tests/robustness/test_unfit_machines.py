@@ -195,7 +195,9 @@ def test_a_verifier_that_refuses_the_program_is_quoted(verb: str, tree: Path, mo
     )
     assert done.returncode == (RUN_FAILED if verb == "run" else ENVIRONMENT)
     first, next_step, *log = done.stderr.splitlines()
-    assert first.startswith("glassfs: the kernel plane did not start: the kernel's verifier does not take the eBPF program")
+    assert first.startswith(
+        "glassfs: the kernel plane did not start: the kernel's verifier does not take the eBPF program"
+    )
     assert "btf_id 2054846977" in first
     assert next_step.startswith("  next: trace with --plane daemon")
     assert any("btf_id 2054846977" in line for line in log) and "  | processed " in log[-1]

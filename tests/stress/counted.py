@@ -1,6 +1,6 @@
 """Calls of many kinds from several threads, each counted by whoever makes it: [[op, errno, count, bytes], ...] as JSON.
 
-    counted.py DIRECTORY THREADS ROUNDS
+counted.py DIRECTORY THREADS ROUNDS
 """
 
 import json

@@ -179,7 +179,9 @@ fn load_program(ebpf: &mut Ebpf, name: &'static str, tracepoint: &str, btf: &Btf
 fn attach(ebpf: &mut Ebpf, btf: &Btf, without: &mut Vec<String>) -> Result<(), Failure> {
     let (program, tracepoint) = REQUESTS;
     match load_program(ebpf, program, tracepoint, btf) {
-        Ok(()) => drop(program_of(ebpf, program)?.attach().map_err(refused)?),
+        Ok(()) => {
+            program_of(ebpf, program)?.attach().map_err(refused)?;
+        }
         Err(cause) => without.push(format!("calls that need the recorder stay requests: {cause}")),
     }
     // The end first: a call that begins before the other is attached is then merely not seen.
