@@ -4,6 +4,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use glassfs_recorder::observe::Failure;
+
 use crate::plane::Missing;
 
 /// A process somewhere else that stands in the way.
@@ -40,7 +42,7 @@ pub enum Error {
     #[error("the kernel plane is not possible here: {}", missing.what)]
     PlaneImpossible { missing: Missing },
     #[error("the kernel plane did not start: {cause}")]
-    PlaneFailed { cause: String },
+    PlaneFailed { cause: Failure },
     #[error("cannot mount: {}: {cause}", target.display())]
     MountRefused { target: PathBuf, cause: String },
     #[error("mounted, but it cannot be seen: {}: /proc/self/mountinfo does not name it", target.display())]
@@ -92,7 +94,7 @@ pub enum Error {
     CommandNotExecutable { name: String, cause: io::Error },
     /// Told by the recorder process, already in words.
     #[error("{message}")]
-    Recorder { message: String, next: String },
+    Recorder { message: String, next: String, details: Vec<String> },
     #[error("the recorder did not answer: process {pid}: nothing within {seconds} s")]
     RecorderSilent { pid: i32, seconds: u64 },
     #[error("{what}: {place}: {cause}")]
@@ -155,6 +157,15 @@ impl Error {
             Error::CommandNotExecutable { name, .. } => format!("check its mode and first line: ls -l {name}"),
             Error::RecorderSilent { .. } => "look at that process; see `glassfs doctor`".into(),
             _ => self.next_at_a_place(),
+        }
+    }
+
+    /// Lines for whoever wants to know more.
+    pub fn details(&self) -> Vec<String> {
+        match self {
+            Error::PlaneFailed { cause } => cause.log(),
+            Error::Recorder { details, .. } => details.clone(),
+            _ => Vec::new(),
         }
     }
 

@@ -84,6 +84,13 @@ ops! {
     Other = 55, "other", Metadata;
 }
 
+impl Op {
+    /// Its result is a number of bytes moved.
+    pub fn moves_data(self) -> bool {
+        matches!(self, Op::Read | Op::Write | Op::CopyFileRange)
+    }
+}
+
 /// The six classes every op belongs to: the first thing a summary shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
@@ -239,8 +246,8 @@ pub struct Event {
 impl Event {
     /// Bytes moved, for totals: what a successful read or write (or copy) returned.
     pub fn bytes(&self) -> u64 {
-        match (self.op, self.errno, self.result) {
-            (Op::Read | Op::Write | Op::CopyFileRange, 0, Some(n)) if n > 0 => n as u64,
+        match self.result {
+            Some(n) if n > 0 && self.errno == 0 && self.op.moves_data() => n as u64,
             _ => 0,
         }
     }

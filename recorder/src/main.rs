@@ -90,6 +90,9 @@ fn say(text: &str) {
 
 fn complain(error: &Error) {
     let _ = writeln!(std::io::stderr(), "glassfs: {}\n  next: {}", shown(&error.to_string()), shown(&error.next()));
+    for line in error.details() {
+        let _ = writeln!(std::io::stderr(), "  | {}", shown(&line));
+    }
 }
 
 /// Names may hold anything: control characters do not reach a terminal.

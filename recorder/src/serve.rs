@@ -255,6 +255,8 @@ impl Recording {
     /// Closes the trace and says why it ended.
     pub fn close(&mut self) -> String {
         let reason = self.reason();
+        // First: then nobody adds to what the collector takes last.
+        self.observer = None;
         if let Some(collector) = self.collector.take() {
             collector.stop(&reason);
         }
@@ -317,23 +319,14 @@ fn observer(choice: &mut Choice) -> Result<Option<(Observer, Ring)>, Error> {
     }
     match Observer::load() {
         Ok((observer, ring)) => {
-            choice.reason += without(&observer);
+            // What this kernel does not let us see.
+            observer.without().iter().for_each(|what| choice.reason += &format!("; {what}"));
             Ok(Some((observer, ring)))
         }
-        Err(cause) if choice.is_binding => Err(Error::PlaneFailed { cause: cause.to_string() }),
+        Err(cause) if choice.is_binding => Err(Error::PlaneFailed { cause }),
         Err(cause) => {
             *choice = Choice::daemon(format!("the kernel plane did not start: {cause}"));
             Ok(None)
         }
-    }
-}
-
-/// What this kernel does not let us see, for the trace.
-fn without(observer: &Observer) -> &'static str {
-    match (observer.sees_requests(), observer.sees_io_uring()) {
-        (true, true) => "",
-        (true, false) => "; this kernel does not show reads and writes by io_uring",
-        (false, true) => "; on this kernel calls that need the recorder stay requests",
-        (false, false) => "; on this kernel calls that need the recorder stay requests, and io_uring is not seen",
     }
 }

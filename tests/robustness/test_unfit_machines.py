@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from support import people, places, recorder
+from support.needs import failpoints_binary
 from support.people import Person
 from support.traces import Trace
 from support.waiting import wait_until
@@ -178,3 +179,26 @@ def test_root_of_a_container_without_the_right_to_mount_is_told_so(tree: Path, p
     assert doctor.returncode == 1
     assert "fail view nobody may mount here, nor root" in lines_of(doctor.stdout)
     assert not places.mounted_at(tree)
+
+
+@pytest.mark.parametrize("verb", ["run", "mount"])
+def test_a_verifier_that_refuses_the_program_is_quoted(verb: str, tree: Path, mount_point: Path, public: Path) -> None:
+    """The verdict first, then the end of its log as it stands there, line by line."""
+    words = ["-d", tree, "--", "true"] if verb == "run" else [tree, mount_point]
+    done = places.run(
+        failpoints_binary(),
+        verb,
+        *("--plane", "kernel", "--trace", public / "trace"),
+        *words,
+        check=False,
+        env={**os.environ, "GLASSFS_FAILPOINT_VERIFIER": "1"},
+    )
+    assert done.returncode == (RUN_FAILED if verb == "run" else ENVIRONMENT)
+    first, next_step, *log = done.stderr.splitlines()
+    assert first.startswith(
+        "glassfs: the kernel plane did not start: the kernel's verifier does not take the eBPF program"
+    )
+    assert "btf_id 2054846977" in first
+    assert next_step.startswith("  next: trace with --plane daemon")
+    assert any("btf_id 2054846977" in line for line in log) and "  | processed " in log[-1]
+    assert all(line.startswith("  | ") for line in log)

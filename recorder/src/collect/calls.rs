@@ -11,17 +11,25 @@ use rustc_hash::FxHashMap;
 use super::names::{Names, Paths};
 use super::open_files::OpenFiles;
 use super::record::{Record, present};
+use super::reported::{self, Side, Table, call_of, op_of, sides, value};
+use super::shed;
 use crate::event::{Event, Kind, Op, Origin, Plane, escape};
-use crate::observe::calls::{Argument, CALLS, Call, Moves, by_number, names};
-use crate::observe::{self, Report, Ring};
-use crate::trace::Clock;
+use crate::observe::calls::{Argument, Call, by_number, names};
+use crate::observe::{self, Lost, Report, Ring};
+use crate::trace::{Clock, Totals};
+use crate::wire::now_ns;
 
 /// The stream of everything in this plane: the collector numbers it, since it comes from many queues.
 pub const STREAM: u16 = 1;
 
 /// A call's records are in the queue before it ends, so the next look into the queue finds them; what is missing then was
 /// dropped there.
-const LOOKS: u8 = 2;
+pub const LOOKS: u8 = 2;
+
+/// Calls whose requests are remembered at most, but for those of the last minute: nothing follows for a call whose own report
+/// the ring refused.
+const MAX_PARTS: usize = 10_000;
+const PARTS_STAY_NS: u64 = 60_000_000_000;
 
 /// Different names of threads remembered as text.
 const MAX_COMMS: usize = 4096;
@@ -50,7 +58,7 @@ struct Ended {
 
 pub struct Calls {
     ring: Ring,
-    table: Box<[Option<&'static Call>; CALLS]>,
+    table: Box<Table>,
     files: OpenFiles,
     /// Requests that the program has reported and whose record has not come: (connection, unique).
     asked: FxHashMap<(u8, u32), Key>,
@@ -61,7 +69,7 @@ pub struct Calls {
     taken: usize,
     comms: FxHashMap<[u8; 16], Arc<str>>,
     next_seq: u64,
-    dropped: u64,
+    lost: Lost,
 }
 
 /// What the collector lends.
@@ -71,7 +79,8 @@ pub struct Context<'a> {
 }
 
 impl Calls {
-    pub fn new(ring: Ring) -> Calls {
+    pub fn new(ring: Ring, clock: Clock) -> Calls {
+        ring.set_clock(clock.wall_minus_mono_ns);
         Calls {
             ring,
             table: by_number(),
@@ -83,7 +92,7 @@ impl Calls {
             taken: 0,
             comms: FxHashMap::default(),
             next_seq: 0,
-            dropped: 0,
+            lost: Lost::default(),
         }
     }
 
@@ -111,11 +120,24 @@ impl Calls {
         found
     }
 
-    /// How many events more the rings could not hold.
-    pub fn newly_dropped(&mut self) -> u64 {
+    /// Totals of the calls that the rings could not hold since the last time.
+    pub fn shed(&mut self) -> Totals {
+        let mut totals = Totals::default();
+        let Calls { ring, table, .. } = self;
+        ring.take_shed(|shed| shed::count(&mut totals, table, &shed));
+        totals
+    }
+
+    /// How many calls more nothing is known of.
+    pub fn newly_lost(&mut self) -> u64 {
+        let calls = |lost: Lost| lost.uncounted + lost.unended;
         let lost = self.ring.lost();
-        let dropped = lost.dropped + lost.unplaced;
-        dropped - std::mem::replace(&mut self.dropped, dropped)
+        calls(lost) - calls(std::mem::replace(&mut self.lost, lost))
+    }
+
+    /// What is to be said of the whole trace, at its end.
+    pub fn remark(&self) -> Option<String> {
+        shed::remark(self.lost)
     }
 
     /// Learns from a record which file a handle stands for.
@@ -183,22 +205,26 @@ impl Calls {
             }
         }
         self.ended = waiting;
+        self.forget_parts();
         requests.iter_mut().for_each(|(record, _)| record.origin = Origin::Kernel);
         (events, requests)
     }
 
+    fn forget_parts(&mut self) {
+        if self.parts.len() > MAX_PARTS {
+            let since_ns = now_ns().saturating_sub(PARTS_STAY_NS);
+            self.parts.retain(|(_, start_ns), _| *start_ns >= since_ns);
+        }
+    }
+
     fn only_closes(&self, report: &Report, parts: &Parts) -> bool {
-        let is_exec = self.table[usize::from(report.nr) % CALLS].is_some_and(|call| call.op == Op::Execve);
+        let is_exec = call_of(&self.table, report).0.is_some_and(|call| call.op == Op::Execve);
         is_exec && parts.own.iter().all(|part| part.record.op == Op::Flush)
     }
 
     fn event(&mut self, report: &Report, parts: Option<&Parts>, context: &Context<'_>, seq: u64) -> Event {
-        let by_io_uring = report.kind() == observe::Kind::IoUring;
-        let call = match by_io_uring {
-            true => Some(observe::calls::io_uring(report.nr)),
-            false => self.table[usize::from(report.nr) % CALLS],
-        };
-        let op = call.map_or(Op::Other, |call| op_of(call, report));
+        let (call, kind) = call_of(&self.table, report);
+        let op = op_of(call, report);
         let main = parts.and_then(|parts| main_part(&parts.own, op));
         let (first, _) = sides(call, report);
         let file = match first {
@@ -218,16 +244,16 @@ impl Calls {
             backing_ns: backing.filter(|ns| *ns > 0),
             requests: report.requests,
             op,
-            kind: if by_io_uring { Kind::IoUring } else { Kind::Call },
-            syscall_nr: (!by_io_uring).then_some(report.nr),
+            kind,
+            syscall_nr: (kind == Kind::Call).then_some(report.nr),
             origin: Origin::Program,
             plane: Plane::Kernel,
             path: paths.path,
             path2: paths.path2,
-            offset: offset(call, report, main),
+            offset: reported::offset(call, report, held(present::OFFSET, |record| record.offset)),
             size: told(|call| call.size).or(held(present::SIZE, |record| record.size)),
             result: Some(report.result.max(0)),
-            errno: errno(report.result),
+            errno: reported::errno(report.result),
             flags: told(|call| call.flags).or(held(present::FLAGS, |record| record.flags.into())).map(|it| it as u32),
             mode: told(|call| call.mode).or(held(present::MODE, |record| record.mode.into())).map(|it| it as u32),
             ino: file.map(|file| file.ino).or(held(present::INO, |record| record.ino)),
@@ -279,47 +305,6 @@ impl Calls {
     }
 }
 
-/// One of the files a call names.
-#[derive(Clone, Copy)]
-enum Side {
-    None,
-    Handle(u64),
-    Node(u64),
-}
-
-/// The file a call is about, and the other one: of a transfer the one written comes first.
-fn sides(call: Option<&'static Call>, report: &Report) -> (Side, Side) {
-    let side = |number, is_node| match (number, is_node) {
-        (0, _) => Side::None,
-        (node, true) => Side::Node(node),
-        (handle, false) => Side::Handle(handle),
-    };
-    let first = side(report.file, report.is_node());
-    let is_vector = call.is_some_and(|call| call.names & names::VECTOR != 0);
-    let other = if is_vector { Side::None } else { side(report.other, report.other_is_node()) };
-    match (call.and_then(|call| call.moves), first, other) {
-        (None, Side::None, other) => (other, Side::None),
-        // dup2's second descriptor is the one that is closed.
-        (None, first, _) => (first, Side::None),
-        (Some(_), Side::None, other) => (other, Side::None),
-        (Some(Moves::ToSecond), first, other @ (Side::Handle(_) | Side::Node(_))) => (other, first),
-        (Some(_), first, other) => (first, other),
-    }
-}
-
-fn op_of(call: &Call, report: &Report) -> Op {
-    let writes = match call.moves {
-        Some(Moves::ToFirst) => report.file != 0,
-        Some(Moves::ToSecond) => report.other != 0,
-        None => false,
-    };
-    match call.op {
-        Op::Read if writes => Op::Write,
-        Op::Unlink if report.dx & libc::AT_REMOVEDIR as u64 != 0 && call.flags == Argument::Dx => Op::Rmdir,
-        op => op,
-    }
-}
-
 /// The request that says most about a call: of an exec the program's open; else the last that did something, else the last
 /// look at a name, else the last.
 fn main_part(parts: &[Part], op: Op) -> Option<&Part> {
@@ -332,48 +317,4 @@ fn main_part(parts: &[Part], op: Op) -> Option<&Part> {
     let did = parts.iter().rfind(|part| !looks(part.record.op));
     let looked = parts.iter().rfind(|part| part.record.op == Op::Lookup);
     did.or(looked).or(parts.last())
-}
-
-fn value(argument: Argument, report: &Report) -> Option<u64> {
-    match argument {
-        Argument::Nowhere => None,
-        Argument::Si => Some(report.si),
-        Argument::Dx => Some(report.dx),
-        Argument::R10 => Some(report.r10),
-        Argument::R8 => Some(report.r8),
-        Argument::Position => Some(report.position),
-        Argument::Vector => (report.other != u64::MAX).then_some(report.other),
-    }
-}
-
-/// Where the data lies: of a write to a file opened for appending, where its request wrote.
-fn offset(call: Option<&'static Call>, report: &Report, main: Option<&Part>) -> Option<u64> {
-    let call = call?;
-    let part = main.filter(|part| part.record.has(present::OFFSET)).map(|part| part.record.offset);
-    let appends = report.file_flags & libc::O_APPEND as u32 != 0 && call.op == Op::Write;
-    let told = value(call.offset, report);
-    match call.offset {
-        _ if appends && (part.is_some() || call.offset == Argument::R10) => part,
-        // preadv2 and pwritev2 with -1 use the file's position.
-        Argument::R10 if report.r10 == u64::MAX => Some(report.position),
-        // A transfer that is told a place by pointer.
-        Argument::Position if call.moves.is_some() && told_elsewhere(call, report) => part,
-        // io_uring's word for the file's position, which it does not tell.
-        _ => told.filter(|place| *place != u64::MAX).or(part),
-    }
-}
-
-/// sendfile's offset is behind `dx`; splice's and copy_file_range's behind `si` for the file read, `r10` for the one written.
-fn told_elsewhere(call: &Call, report: &Report) -> bool {
-    match call.moves {
-        Some(Moves::ToFirst) => report.dx != 0 || report.file != 0,
-        _ if report.other != 0 => report.r10 != 0 || report.file != 0,
-        _ => report.si != 0,
-    }
-}
-
-/// What strace would show: 1 to 4095 are errors.
-fn errno(result: i64) -> u16 {
-    const MAX_ERRNO: i64 = 4095;
-    if (-MAX_ERRNO..0).contains(&result) { -result as u16 } else { 0 }
 }

@@ -16,7 +16,7 @@ use super::tasks::Tasks;
 use crate::event::{Event, Kind, Plane};
 use crate::observe::Ring;
 use crate::process::Processes;
-use crate::trace::{About, Clock, Error, Flush, Reason, Stage, Trace};
+use crate::trace::{About, Clock, Error, Flush, Note, Reason, Stage, Trace};
 use crate::wire::now_ns;
 
 /// Between two looks into the queue while there is traffic. Nobody wakes the collector: a wake-up would cost the program
@@ -65,11 +65,13 @@ impl Collector {
         let (commands, receiver) = channel();
         let mount_points = mount_points.to_vec();
         let name = "glassfs-collect";
+        // Here, so that the ring knows the clock before any mount is watched.
+        let calls = ring.map(|ring| Calls::new(ring, trace.clock()));
         let body = move || {
-            if ring.is_some() {
+            if calls.is_some() {
                 go_first();
             }
-            Collecting::new(queue, trace, processes, &mount_points, ring).run(&receiver)
+            Collecting::new(queue, trace, processes, &mount_points, calls).run(&receiver)
         };
         let thread = Builder::new().name(name.into()).spawn(body).map_err(|cause| Error::Thread { name, cause })?;
         Ok(Collector { commands, thread })
@@ -129,11 +131,10 @@ impl Collecting {
         trace: Trace,
         processes: Arc<Processes>,
         mount_points: &[PathBuf],
-        ring: Option<Ring>,
+        calls: Option<Calls>,
     ) -> Collecting {
         let clock = trace.clock();
         let names = mount_points.iter().map(|mount_point| Names::new(mount_point)).collect();
-        let calls = ring.map(Calls::new);
         let looker = if calls.is_some() { Looker::start(processes.clone()) } else { Looker::default() };
         Collecting {
             queue,
@@ -167,6 +168,14 @@ impl Collecting {
     }
 
     fn close(mut self, reason: &str) -> bool {
+        // What still waits for its requests, or began while the queue was drained.
+        for _ in 0..calls::LOOKS {
+            self.gather();
+        }
+        if let Some(text) = self.calls.as_ref().and_then(Calls::remark) {
+            let note = Note { kind: "lost".into(), text, path: None, target: None };
+            self.trace.about(|about| about.notes.push(note));
+        }
         let gone = self.tasks.gone(now_ns());
         gone.into_iter().for_each(|row| self.trace.process(row));
         self.trace.close(reason)
@@ -193,6 +202,7 @@ impl Collecting {
         }
         self.calls_until(horizon_ns);
         self.calls_with_requests();
+        self.calls_without_events();
         self.names.iter_mut().for_each(|names| names.bury(now_ns));
         self.awake.look(requests);
         calls + requests
@@ -216,12 +226,18 @@ impl Collecting {
         let Some(calls) = &mut self.calls else { return };
         let context = Context { names: &self.names, clock: self.clock };
         let (events, requests) = calls.complete(&context);
-        let dropped = calls.newly_dropped();
-        calls.number(dropped);
         events.into_iter().for_each(|event| self.trace.push(event));
         requests.into_iter().for_each(|(record, paths)| self.served(record, paths));
-        if dropped > 0 {
-            self.trace.count_lost(calls::STREAM, self.clock.now_ns(), dropped, Reason::QueueFull, Stage::Queue);
+    }
+
+    /// What the rings had no room for.
+    fn calls_without_events(&mut self) {
+        let Some(calls) = &mut self.calls else { return };
+        let (shed, lost) = (calls.shed(), calls.newly_lost());
+        calls.number(shed.counted() + lost);
+        self.trace.count_dropped(calls::STREAM, &shed, Reason::QueueFull, Stage::Queue);
+        if lost > 0 {
+            self.trace.count_lost(calls::STREAM, self.clock.now_ns(), lost, Reason::QueueFull, Stage::Queue);
         }
     }
 

@@ -11,8 +11,10 @@ mod observe;
 mod open_files;
 mod queue;
 pub mod record;
+mod reported;
 #[cfg(test)]
 mod samples;
+mod shed;
 mod tasks;
 
 pub use awake::{Awake, cpus_halt_at_once};

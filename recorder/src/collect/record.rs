@@ -83,10 +83,7 @@ impl Record {
 
     /// Bytes moved, for totals: the same rule as `Event::bytes`.
     pub fn bytes(&self) -> u64 {
-        match self.op {
-            Op::Read | Op::Write | Op::CopyFileRange if self.errno == 0 => self.result.max(0) as u64,
-            _ => 0,
-        }
+        if self.errno == 0 && self.op.moves_data() { self.result.max(0) as u64 } else { 0 }
     }
 
     /// What the record holds outside itself, for the queue's bound.

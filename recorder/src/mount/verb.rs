@@ -26,7 +26,7 @@ const START: Duration = Duration::from_secs(20);
 #[derive(Serialize, Deserialize)]
 enum Told {
     Mounted(Mounted),
-    Failed { message: String, next: String },
+    Failed { message: String, next: String, details: Vec<String> },
 }
 
 struct Plan {
@@ -57,7 +57,9 @@ pub fn mount(options: MountOptions) -> Result<(), Error> {
             drop((plan, theirs));
             match ours.hear(Some(sys::deadline_in(START))).map_err(failed)? {
                 Heard::Message(Told::Mounted(mounted)) => tell(&mounted),
-                Heard::Message(Told::Failed { message, next }) => return Err(Error::Recorder { message, next }),
+                Heard::Message(Told::Failed { message, next, details }) => {
+                    return Err(Error::Recorder { message, next, details });
+                }
                 _ => return Err(Error::RecorderSilent { pid, seconds: START.as_secs() }),
             }
             Ok(())
@@ -103,7 +105,8 @@ fn live_detached(plan: Plan, mut caller: Channel<Told, ()>) -> ! {
         live(plan, |mounted| drop(caller.send(&Told::Mounted(mounted))))
     }));
     if let Ok(Err(error)) = &lived {
-        let _ = caller.send(&Told::Failed { message: error.to_string(), next: error.next() });
+        let (message, next, details) = (error.to_string(), error.next(), error.details());
+        let _ = caller.send(&Told::Failed { message, next, details });
     }
     sys::exit_now(i32::from(!matches!(lived, Ok(Ok(())))))
 }

@@ -5,6 +5,7 @@
 
 typedef unsigned char u8;
 typedef unsigned short u16;
+typedef short s16;
 typedef unsigned int u32;
 typedef int s32;
 typedef unsigned long long u64;
@@ -131,3 +132,4 @@ static long (*bpf_task_pt_regs)(struct task_struct *task) = (void *)175;
 #define S_IFREG 0100000
 #define S_IFDIR 0040000
 #define O_APPEND 02000
+#define AT_REMOVEDIR 0x200

@@ -1,6 +1,5 @@
-//! Loads and attaches the program, and tells it which mounts are ours. The only file that knows the loader's library.
+//! Loads and attaches the program, and tells it which mounts are ours.
 
-use std::io;
 use std::path::Path;
 
 use aya::maps::{Array, Map, MapData};
@@ -8,7 +7,9 @@ use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf, EbpfLoader, Pod};
 
 use super::calls::{TABLE, names_by_number};
+use super::failure::Failure;
 use super::ring::{CONTROL_BYTES, REPORT_BYTES, Ring};
+use super::shed::Sheds;
 
 static WITH_CASTS: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/program.casts.o"));
 static WITH_READS: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/program.reads.o"));
@@ -23,8 +24,12 @@ const REQUESTS: (&str, &str) = ("request_sent", "fuse_request_send");
 /// Their arguments are these since Linux 6.11; without them reads and writes by io_uring are not seen.
 const IO_URING: [(&str, &str); 2] = [("io_submitted", "io_uring_submit_req"), ("io_completed", "io_uring_complete")];
 
-/// MOUNTS in the program.
+/// MOUNTS and SLOTS in the program.
 const MOUNTS: u32 = 4096;
+const SLOTS: u32 = 16384;
+
+/// Four calls, each with durations of 100 different buckets, make 400 sums a second: the reader may be away for 20 s.
+const SUMS: u32 = 8192;
 
 /// For all rings together: memory of the kernel's, charged to our cgroup.
 const RINGS_BYTES: usize = 256 << 20;
@@ -33,29 +38,31 @@ const RINGS_BYTES: usize = 256 << 20;
 const MOST_REPORTS: usize = 1 << 17;
 const LEAST_REPORTS: usize = 1 << 12;
 
-/// Why there is no eBPF here.
-#[derive(Debug, thiserror::Error)]
-pub enum Failure {
-    #[error("this architecture has no table of system calls yet")]
-    Architecture,
-    #[error("the kernel's types cannot be read: /sys/kernel/btf/vmlinux: {0}")]
-    Types(String),
-    #[error("the kernel does not take the eBPF program: {0}")]
-    Refused(String),
-    #[error("this kernel has no tracepoint {0}")]
-    NoTracepoint(&'static str),
-    #[error("the rings cannot be mapped: {0}")]
-    Map(io::Error),
-    #[error("two of the mounts cannot be told apart: device {0:#x}")]
-    Mounts(u32),
+/// How much room there is: reports in each ring, slots for calls under way, those for calls whose slot is taken, and
+/// different sums of what a full ring refuses.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    pub reports: usize,
+    pub slots: u32,
+    pub crowded: u32,
+    pub sums: u32,
+}
+
+impl Room {
+    fn for_cpus(cpus: usize) -> Room {
+        let fitting = (RINGS_BYTES / REPORT_BYTES / cpus.max(1)).max(1);
+        let power = 1 << fitting.ilog2();
+        let room = Room { reports: power.clamp(LEAST_REPORTS, MOST_REPORTS), slots: SLOTS, crowded: SLOTS, sums: SUMS };
+        #[cfg(feature = "failpoints")]
+        let room = super::failpoint::room(room);
+        room
+    }
 }
 
 /// The program, attached for as long as this lives.
 pub struct Observer {
     ebpf: Ebpf,
-    casts: bool,
-    requests: bool,
-    io_uring: bool,
+    without: Vec<String>,
 }
 
 #[derive(Clone, Copy)]
@@ -79,27 +86,20 @@ impl Observer {
         }
         let btf = Btf::from_sys_fs().map_err(|cause| Failure::Types(cause.to_string()))?;
         let cpus = aya::util::nr_cpus().map_err(|(_, cause)| Failure::Map(cause))?;
-        let per_cpu = reports_per_cpu(cpus);
-        let (mut ebpf, casts) = load_object(&btf, cpus, per_cpu)?;
-        let requests = attach(&mut ebpf, &btf)?;
-        let io_uring = attach_io_uring(&mut ebpf, &btf).is_ok();
-        let ring = ring(&ebpf, cpus, per_cpu)?;
-        Ok((Observer { ebpf, casts, requests, io_uring }, ring))
+        let room = Room::for_cpus(cpus);
+        let mut without = Vec::new();
+        let mut ebpf = load_object(&btf, cpus, room, &mut without)?;
+        attach(&mut ebpf, &btf, &mut without)?;
+        if let Err(cause) = attach_io_uring(&mut ebpf, &btf) {
+            without.push(format!("reads and writes by io_uring are not seen: {cause}"));
+        }
+        let ring = ring(&mut ebpf, cpus, room.reports)?;
+        Ok((Observer { ebpf, without }, ring))
     }
 
-    /// Whether calls that need the recorder are reported too: the tracepoint for it is there.
-    pub fn sees_requests(&self) -> bool {
-        self.requests
-    }
-
-    /// Whether reads and writes by io_uring are reported.
-    pub fn sees_io_uring(&self) -> bool {
-        self.io_uring
-    }
-
-    /// Whether kernel memory is read the fast way.
-    pub fn casts(&self) -> bool {
-        self.casts
+    /// What this kernel does not let us have, and why.
+    pub fn without(&self) -> &[String] {
+        &self.without
     }
 
     /// From now on calls on this mount are reported. `dev`: its st_dev.
@@ -117,37 +117,21 @@ impl Observer {
 }
 
 fn refused(cause: impl std::error::Error) -> Failure {
-    Failure::Refused(chain(&cause))
-}
-
-/// A library's error with all that lies below it; the verifier's log is long and its end says most.
-fn chain(cause: &dyn std::error::Error) -> String {
-    const MOST_BYTES: usize = 2000;
-    let mut text = cause.to_string();
-    let mut next = cause.source();
-    while let Some(below) = next {
-        text = format!("{text}: {below}");
-        next = below.source();
-    }
-    let start = text.len().saturating_sub(MOST_BYTES);
-    let start = (start..text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-    text[start..].to_owned()
-}
-
-fn reports_per_cpu(cpus: usize) -> usize {
-    let fitting = (RINGS_BYTES / REPORT_BYTES / cpus.max(1)).max(1);
-    let power = 1 << fitting.ilog2();
-    power.clamp(LEAST_REPORTS, MOST_REPORTS)
+    Failure::refused(cause)
 }
 
 /// Casts first: where the kernel has no such function, or its verifier does not take it, the slower way.
-fn load_object(btf: &Btf, cpus: usize, per_cpu: usize) -> Result<(Ebpf, bool), Failure> {
-    if let Some(object) = with_casts(btf)
-        && let Ok(ebpf) = load_bytes(&object, btf, cpus, per_cpu)
-    {
-        return Ok((ebpf, true));
+fn load_object(btf: &Btf, cpus: usize, room: Room, without: &mut Vec<String>) -> Result<Ebpf, Failure> {
+    #[cfg(feature = "failpoints")]
+    if super::failpoint::is_refused() {
+        return load_bytes(WITH_CASTS, btf, cpus, room);
     }
-    Ok((load_bytes(WITH_READS, btf, cpus, per_cpu)?, false))
+    match with_casts(btf).map(|object| load_bytes(&object, btf, cpus, room)) {
+        Some(Ok(ebpf)) => return Ok(ebpf),
+        Some(Err(cause)) => without.push(format!("the program reads the kernel's memory a slower way: {cause}")),
+        None => {}
+    }
+    load_bytes(WITH_READS, btf, cpus, room)
 }
 
 /// The library knows no kernel functions: their calls are completed here, by the running kernel's number.
@@ -163,20 +147,23 @@ fn with_casts(btf: &Btf) -> Option<Vec<u8>> {
     Some(object)
 }
 
-fn load_bytes(object: &[u8], btf: &Btf, cpus: usize, per_cpu: usize) -> Result<Ebpf, Failure> {
+fn load_bytes(object: &[u8], btf: &Btf, cpus: usize, room: Room) -> Result<Ebpf, Failure> {
     let self_tgid = std::process::id();
-    let ring_mask = per_cpu as u32 - 1;
+    let (ring_mask, slot_mask) = (room.reports as u32 - 1, room.slots - 1);
     let calls = names_by_number();
     let mut loader = EbpfLoader::new();
     loader.btf(Some(btf));
     loader.override_global("self_tgid", &self_tgid, true);
     loader.override_global("ring_mask", &ring_mask, true);
+    loader.override_global("slot_mask", &slot_mask, true);
     loader.override_global("calls", &calls, true);
-    loader.map_max_entries("records", (cpus * per_cpu) as u32);
+    loader.map_max_entries("crowded", room.crowded);
+    loader.map_max_entries("sheds", room.sums);
+    loader.map_max_entries("records", (cpus * room.reports) as u32);
     loader.map_max_entries("controls", cpus as u32);
     let mut ebpf = loader.load(object).map_err(refused)?;
     for (program, tracepoint) in CALLS {
-        program_of(&mut ebpf, program)?.load(tracepoint, btf).map_err(refused)?;
+        load_program(&mut ebpf, program, tracepoint, btf)?;
     }
     Ok(ebpf)
 }
@@ -185,24 +172,29 @@ fn program_of<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut BtfT
     ebpf.program_mut(name).ok_or(Failure::NoTracepoint(name))?.try_into().map_err(refused)
 }
 
-/// Whether requests are seen too.
-fn attach(ebpf: &mut Ebpf, btf: &Btf) -> Result<bool, Failure> {
+fn load_program(ebpf: &mut Ebpf, name: &'static str, tracepoint: &str, btf: &Btf) -> Result<(), Failure> {
+    program_of(ebpf, name)?.load(tracepoint, btf).map_err(|cause| Failure::load(name, cause))
+}
+
+fn attach(ebpf: &mut Ebpf, btf: &Btf, without: &mut Vec<String>) -> Result<(), Failure> {
     let (program, tracepoint) = REQUESTS;
-    let has_requests = program_of(ebpf, program)?.load(tracepoint, btf).is_ok();
-    if has_requests {
-        program_of(ebpf, program)?.attach().map_err(refused)?;
+    match load_program(ebpf, program, tracepoint, btf) {
+        Ok(()) => {
+            program_of(ebpf, program)?.attach().map_err(refused)?;
+        }
+        Err(cause) => without.push(format!("calls that need the recorder stay requests: {cause}")),
     }
     // The end first: a call that begins before the other is attached is then merely not seen.
     for (program, _) in CALLS.into_iter().rev() {
         program_of(ebpf, program)?.attach().map_err(refused)?;
     }
-    Ok(has_requests)
+    Ok(())
 }
 
 /// Both or none: what is submitted must be seen to complete.
 fn attach_io_uring(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), Failure> {
     for (program, tracepoint) in IO_URING {
-        program_of(ebpf, program)?.load(tracepoint, btf).map_err(refused)?;
+        load_program(ebpf, program, tracepoint, btf)?;
     }
     for (program, _) in IO_URING.into_iter().rev() {
         program_of(ebpf, program)?.attach().map_err(refused)?;
@@ -210,13 +202,15 @@ fn attach_io_uring(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), Failure> {
     Ok(())
 }
 
-fn ring(ebpf: &Ebpf, cpus: usize, per_cpu: usize) -> Result<Ring, Failure> {
+fn ring(ebpf: &mut Ebpf, cpus: usize, per_cpu: usize) -> Result<Ring, Failure> {
+    let sheds = ebpf.take_map("sheds").ok_or(Failure::NoTracepoint("sheds"))?;
+    let sheds = Sheds::new(sheds).map_err(refused)?;
     let fd = |name: &'static str| match ebpf.map(name) {
         Some(Map::Array(map)) => Ok(map.fd()),
         _ => Err(Failure::NoTracepoint(name)),
     };
     debug_assert!(CONTROL_BYTES.is_multiple_of(64));
-    Ring::map(fd("records")?, fd("controls")?, cpus, per_cpu).map_err(Failure::Map)
+    Ring::map(fd("records")?, fd("controls")?, sheds, (cpus, per_cpu)).map_err(Failure::Map)
 }
 
 /// The kernel's own dev_t: 12 bits of major, 20 of minor.
@@ -245,9 +239,30 @@ mod tests {
             return;
         }
         let btf = Btf::from_sys_fs().unwrap();
-        load_bytes(WITH_READS, &btf, 2, LEAST_REPORTS).map(drop).unwrap();
+        load_whole(WITH_READS, &btf).unwrap();
         if let Some(object) = with_casts(&btf) {
-            load_bytes(&object, &btf, 2, LEAST_REPORTS).map(drop).unwrap();
+            load_whole(&object, &btf).unwrap();
         }
+    }
+
+    /// All of its programs, whatever the tracepoints' arguments are here.
+    fn load_whole(object: &[u8], btf: &Btf) -> Result<(), Failure> {
+        let mut ebpf = load_bytes(object, btf, 2, Room::for_cpus(2))?;
+        for (program, tracepoint) in [REQUESTS].into_iter().chain(IO_URING) {
+            load_program(&mut ebpf, program, tracepoint, btf)?;
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_program_that_the_verifier_refuses_is_named_with_what_it_says() {
+        if cannot_load() {
+            return;
+        }
+        // Its casts call a kernel function that there is not.
+        let failure = load_bytes(WITH_CASTS, &Btf::from_sys_fs().unwrap(), 2, Room::for_cpus(2)).map(drop).unwrap_err();
+        let told = failure.to_string();
+        assert!(told.contains("call_begins") && told.contains("btf_id 2054846977"), "{told}");
+        assert!(failure.log().iter().any(|line| told.contains(line.trim())), "{:?}", failure.log());
     }
 }

@@ -5,6 +5,8 @@
 #include "kernel.h"
 #include "state.h"
 #include "files.h"
+#include "bucket.h"
+#include "shed.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -13,7 +15,7 @@ INLINE u32 key_of(struct pt_regs *regs)
 {
 	u32 low;
 	asm volatile("%0 = %1" : "=w"(low) : "w"((u32)(u64)regs));
-	return (low >> STACK_SHIFT) & (SLOTS - 1);
+	return (low >> STACK_SHIFT) & slot_mask;
 }
 
 /* Where the call with these registers is, or is to be, remembered. */
@@ -33,25 +35,54 @@ INLINE struct control *control_of(u32 cpu)
 	return bpf_map_lookup_elem(&controls, &cpu);
 }
 
-/* A slot that no other call under way has. */
-INLINE struct slot *free_slot(struct pt_regs *regs)
+/* Its call began and was never seen to end: now another has its slot. */
+INLINE void give_up(struct slot *slot, struct control *control)
 {
-	u32 key = key_of(regs);
-	struct slot *slot = bpf_map_lookup_elem(&slots, &key);
-	if (!slot || !slot->tag || slot->tag == (u64)regs)
-		return slot;
+	struct record *record = &slot->record;
+	if (control && (record->file || record->other || record->requests))
+		__sync_fetch_and_add(&control->unended, 1);
+}
+
+/* The place of a call whose slot another call has. Of one that finds none its requests tell, if it has no file of ours. */
+INLINE struct slot *crowded_slot(u64 tag, int has_file)
+{
 	struct control *control = control_of(bpf_get_smp_processor_id());
+	struct slot *slot = bpf_map_lookup_elem(&crowded, &tag);
+	if (slot) {
+		give_up(slot, control);
+		return slot;
+	}
 	static const struct slot empty;
-	u64 tag = (u64)regs;
 	if (bpf_map_update_elem(&crowded, &tag, &empty, NOEXIST)) {
-		if (control)
-			control->unplaced++;
+		if (control && has_file)
+			__sync_fetch_and_add(&control->unended, 1);
 		return 0;
 	}
 	__sync_fetch_and_add(&crowd, 1);
 	if (control)
-		control->crowded++;
+		__sync_fetch_and_add(&control->crowded, 1);
 	return bpf_map_lookup_elem(&crowded, &tag);
+}
+
+/* Takes a slot that no other call under way has. Two CPUs may want the same one at the same moment. */
+INLINE struct slot *take_slot(struct pt_regs *regs, int has_file)
+{
+	u32 key = key_of(regs);
+	u64 tag = (u64)regs;
+	struct slot *slot = bpf_map_lookup_elem(&slots, &key);
+	if (!slot)
+		return 0;
+	u64 there = __sync_val_compare_and_swap(&slot->tag, 0, tag);
+	if (!there)
+		return slot;
+	if (there == tag) {
+		give_up(slot, control_of(bpf_get_smp_processor_id()));
+		return slot;
+	}
+	slot = crowded_slot(tag, has_file);
+	if (slot)
+		slot->tag = tag;
+	return slot;
 }
 
 INLINE void release(struct slot *slot, struct pt_regs *regs)
@@ -74,24 +105,18 @@ INLINE void who(struct record *record, struct task_struct *task)
 	__builtin_memcpy(record->comm, task->comm, sizeof record->comm);
 }
 
-/* Puts a record into this CPU's ring. The tracepoints cannot be preempted, but the number is taken and the record completed as
- * if they could. */
-INLINE void put(struct record *record)
+/* Puts a record into this CPU's ring and leaves room for some more; 0: there is none. The tracepoints cannot be preempted, but
+ * the number is taken and the record completed as if they could. */
+INLINE int put(struct control *control, u32 cpu, struct record *record, u64 room)
 {
-	u32 cpu = bpf_get_smp_processor_id();
-	struct control *control = control_of(cpu);
-	if (!control)
-		return;
 	/* Some room for those that have seen the same head. */
-	if (control->head - control->tail + 64 > ring_mask) {
-		__sync_fetch_and_add(&control->dropped, 1);
-		return;
-	}
+	if (control->head - control->tail + 64 + room > ring_mask)
+		return 0;
 	u64 number = __sync_fetch_and_add(&control->head, 1);
 	u32 key = cpu * (ring_mask + 1) + (number & ring_mask);
 	struct record *place = bpf_map_lookup_elem(&records, &key);
 	if (!place)
-		return;
+		return 1;
 	/* Word by word: all but the last eight bytes, which hold the commit. */
 	u64 *to = (u64 *)place, *from = (u64 *)record;
 #pragma unroll
@@ -101,6 +126,16 @@ INLINE void put(struct record *record)
 	last = (last & 0xffffffff) | (number + 1) << 32;
 	asm volatile("" ::: "memory");
 	*(volatile u64 *)&to[sizeof(struct record) / 8 - 1] = last;
+	return 1;
+}
+
+/* A call that has ended. The last eighth of a ring is for what took requests: that is rare, and worth more. */
+INLINE void report(struct record *record)
+{
+	u32 cpu = bpf_get_smp_processor_id();
+	struct control *control = control_of(cpu);
+	if (control && !put(control, cpu, record, record->requests ? 0 : ring_mask >> 3))
+		shed(control, record);
 }
 
 /* struct iovec */
@@ -162,7 +197,7 @@ SEC("tp_btf/sys_enter") int call_begins(u64 *ctx)
 	}
 	if (!ours.file && !other.file && !(how & BY_REQUESTS))
 		return 0;
-	struct slot *slot = free_slot(regs);
+	struct slot *slot = take_slot(regs, ours.file || other.file);
 	if (!slot)
 		return 0;
 	struct record *record = &slot->record;
@@ -179,7 +214,6 @@ SEC("tp_btf/sys_enter") int call_begins(u64 *ctx)
 	record->kind = KIND_CALL | (ours.is_node ? IS_NODE : 0) | (other.is_node ? OTHER_IS_NODE : 0);
 	record->connection = ours.file ? ours.connection : other.connection;
 	slot->opened = (u64)file;
-	slot->tag = (u64)regs;
 	record->start_ns = bpf_ktime_get_ns();
 	return 0;
 }
@@ -217,7 +251,7 @@ SEC("tp_btf/sys_exit") int call_ends(u64 *ctx)
 		if (is_append(record) && result > 0 && slot->opened)
 			record->position = end_of(slot->opened) ? end_of(slot->opened) - result : UNKNOWN;
 		who(record, bpf_get_current_task_btf());
-		put(record);
+		report(record);
 	}
 	release(slot, regs);
 	return 0;
@@ -244,7 +278,10 @@ SEC("tp_btf/fuse_request_send") int request_sent(u64 *ctx)
 	record.connection = mount->connection;
 	record.tid = task->pid;
 	record.pid = task->tgid;
-	put(&record);
+	u32 cpu = bpf_get_smp_processor_id();
+	struct control *control = control_of(cpu);
+	if (control && !put(control, cpu, &record, 0))
+		__sync_fetch_and_add(&control->unjoined, 1);
 	return 0;
 }
 
@@ -271,7 +308,7 @@ SEC("tp_btf/io_uring_submit_req") int io_submitted(u64 *ctx)
 	if (bpf_map_update_elem(&submitted, &key, &record, ANY)) {
 		struct control *control = control_of(bpf_get_smp_processor_id());
 		if (control)
-			control->unplaced++;
+			__sync_fetch_and_add(&control->unended, 1);
 	}
 	return 0;
 }
@@ -291,7 +328,7 @@ SEC("tp_btf/io_uring_complete") int io_completed(u64 *ctx)
 		record->connection = ours.connection;
 		record->result = cqe->res;
 		record->duration_ns = bpf_ktime_get_ns() - record->start_ns;
-		put(record);
+		report(record);
 	}
 	bpf_map_delete_elem(&submitted, &key);
 	return 0;

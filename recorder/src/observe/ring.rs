@@ -1,9 +1,11 @@
 //! The rings between the program and the recorder: one a CPU, in memory that both map. Nobody wakes anybody; whoever drains
-//! them must come often enough. What does not fit is counted by the program.
+//! them must come often enough. What does not fit is added up by the program.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, AtomicU64, Ordering};
+
+use super::shed::{Shed, Sheds};
 
 /// What the program reports: `struct record` there.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,12 +41,16 @@ pub struct Report {
 #[repr(C)]
 struct Control {
     head: AtomicU64,
-    dropped: AtomicU64,
+    shed: AtomicU64,
+    uncounted: AtomicU64,
+    adding: [AtomicU64; 2],
+    unjoined: AtomicU64,
+    unended: AtomicU64,
     crowded: AtomicU64,
-    unplaced: AtomicU64,
-    pad: [u64; 4],
     tail: AtomicU64,
-    pad2: [u64; 7],
+    half: AtomicU64,
+    wall_minus_mono_ns: AtomicI64,
+    pad: [u64; 5],
 }
 
 pub const REPORT_BYTES: usize = size_of::<Report>();
@@ -55,6 +61,10 @@ const _: () = assert!(REPORT_BYTES == 128 && CONTROL_BYTES == 128, "as the progr
 const KIND: u8 = 0x0f;
 const IS_NODE: u8 = 0x10;
 const OTHER_IS_NODE: u8 = 0x20;
+/// Of `struct shed_key`.
+const SHED_HAS_FILE: u8 = 0x10;
+const SHED_HAS_OTHER: u8 = 0x20;
+const SHED_REMOVES_DIRECTORY: u8 = 0x40;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -64,6 +74,20 @@ pub enum Kind {
 }
 
 impl Report {
+    /// One of those that were added up: what remains known of it.
+    pub(super) fn like(nr: u16, shed_kind: u8, result: i64) -> Report {
+        let is = |bit| u64::from(shed_kind & bit != 0);
+        Report {
+            nr,
+            result,
+            kind: shed_kind & KIND,
+            file: is(SHED_HAS_FILE),
+            other: is(SHED_HAS_OTHER),
+            dx: is(SHED_REMOVES_DIRECTORY) * libc::AT_REMOVEDIR as u64,
+            ..Report::default()
+        }
+    }
+
     pub fn kind(&self) -> Kind {
         match self.kind & KIND {
             0 => Kind::Call,
@@ -82,13 +106,15 @@ impl Report {
     }
 }
 
-/// What the program could not report, ever.
+/// What the program could neither report nor add up, ever.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lost {
-    /// A ring was full.
-    pub dropped: u64,
-    /// Two calls met in one slot and there was no other.
-    pub unplaced: u64,
+    /// Calls that a ring and the table of sums had no room for.
+    pub uncounted: u64,
+    /// Calls of which only the beginning was seen: all slots for calls under way were taken.
+    pub unended: u64,
+    /// Requests that a ring had no room for: their calls are there, they themselves stand beside them.
+    pub unjoined: u64,
 }
 
 pub struct Ring {
@@ -96,17 +122,38 @@ pub struct Ring {
     controls: Mapping,
     cpus: usize,
     per_cpu: usize,
+    sheds: Sheds,
+    /// How many of those added up have been taken.
+    taken: u64,
+    /// The half of the sums that is still to be read.
+    closing: Option<u8>,
 }
 
+/// Looks at those who add to a half that was closed: each needs less than a microsecond.
+const LOOKS: u32 = 1000;
+
 impl Ring {
-    pub fn map(reports: impl AsFd, controls: impl AsFd, cpus: usize, per_cpu: usize) -> io::Result<Ring> {
+    pub fn map(
+        reports: impl AsFd,
+        controls: impl AsFd,
+        sheds: Sheds,
+        (cpus, per_cpu): (usize, usize),
+    ) -> io::Result<Ring> {
         let read = libc::PROT_READ;
         Ok(Ring {
             reports: Mapping::new(reports.as_fd(), cpus * per_cpu * REPORT_BYTES, read)?,
             controls: Mapping::new(controls.as_fd(), cpus * CONTROL_BYTES, read | libc::PROT_WRITE)?,
             cpus,
             per_cpu,
+            sheds,
+            taken: 0,
+            closing: None,
         })
+    }
+
+    /// What is added up belongs to seconds of the wall clock.
+    pub fn set_clock(&self, wall_minus_mono_ns: i64) {
+        self.each_control().for_each(|control| control.wall_minus_mono_ns.store(wall_minus_mono_ns, Ordering::Relaxed));
     }
 
     /// Hands over everything that is complete, each CPU's in its order; how much that was.
@@ -135,11 +182,52 @@ impl Ring {
     }
 
     pub fn lost(&self) -> Lost {
-        let controls = (0..self.cpus).map(|cpu| self.control(cpu));
-        controls.fold(Lost::default(), |sum, control| Lost {
-            dropped: sum.dropped + control.dropped.load(Ordering::Relaxed),
-            unplaced: sum.unplaced + control.unplaced.load(Ordering::Relaxed),
+        self.each_control().fold(Lost::default(), |sum, control| Lost {
+            uncounted: sum.uncounted + control.uncounted.load(Ordering::Relaxed),
+            unended: sum.unended + control.unended.load(Ordering::Relaxed),
+            unjoined: sum.unjoined + control.unjoined.load(Ordering::Relaxed),
         })
+    }
+
+    /// Takes what was added up since the last time. What is just being added is there at the next look.
+    pub fn take_shed(&mut self, mut each: impl FnMut(Shed)) {
+        if self.closing.is_none() {
+            let shed: u64 = self.each_control().map(|control| control.shed.load(Ordering::Acquire)).sum();
+            if shed == self.taken + self.lost().uncounted {
+                return;
+            }
+            self.closing = Some(self.change_half());
+        }
+        let Some(half) = self.closing.filter(|half| self.is_left_alone(*half)) else { return };
+        let taken = &mut self.taken;
+        let took = self.sheds.take(half, &mut |shed| {
+            *taken += shed.count;
+            each(shed);
+        });
+        if took.is_ok() {
+            self.closing = None;
+        }
+    }
+
+    /// Has the program add to the other half; which it was.
+    fn change_half(&self) -> u8 {
+        let half = self.control(0).half.load(Ordering::Relaxed) & 1;
+        // Before those that add are looked for: whoever is not seen there sees the change.
+        self.each_control().for_each(|control| control.half.store(1 - half, Ordering::SeqCst));
+        half as u8
+    }
+
+    fn is_left_alone(&self, half: u8) -> bool {
+        let is_alone =
+            || self.each_control().all(|control| control.adding[usize::from(half)].load(Ordering::SeqCst) == 0);
+        (0..LOOKS).any(|_| {
+            std::hint::spin_loop();
+            is_alone()
+        })
+    }
+
+    fn each_control(&self) -> impl Iterator<Item = &Control> {
+        (0..self.cpus).map(|cpu| self.control(cpu))
     }
 
     fn place(&self, cpu: usize, number: u64) -> *const Report {

@@ -24,6 +24,7 @@
 #define VECTOR 0x40
 
 /* record.kind */
+#define KIND_MASK 0x0f
 #define KIND_CALL 0
 #define KIND_REQUEST 1
 #define KIND_IO_URING 2
@@ -33,6 +34,7 @@
 
 const volatile u32 self_tgid = 0;
 const volatile u32 ring_mask = 0;
+const volatile u32 slot_mask = SLOTS - 1;
 const volatile u8 calls[CALLS] = {0};
 
 /* What the recorder reads; mirrored in ring.rs. */
@@ -71,15 +73,25 @@ struct mount {
 	u32 connection;
 };
 
+/* One a CPU. */
 struct control {
 	u64 head;
-	u64 dropped;
+	/* Calls that the ring refused; of those, how many `sheds` had no room for. */
+	u64 shed;
+	u64 uncounted;
+	/* Who is adding to each half of `sheds` now. */
+	u64 adding[2];
+	/* Requests that the ring refused. */
+	u64 unjoined;
+	/* Calls of which only the beginning was seen: no slot was free, or somebody found it still taken. */
+	u64 unended;
 	u64 crowded;
-	u64 unplaced;
-	u64 pad[4];
 	/* The reader's. */
 	u64 tail;
-	u64 pad2[7];
+	/* Of `sheds`, the half to add to. */
+	u64 half;
+	s64 wall_minus_mono_ns;
+	u64 pad[5];
 };
 
 struct {
@@ -119,6 +131,37 @@ struct {
 	MAP_TYPE(key, u32);
 	MAP_TYPE(value, struct control);
 } controls SEC(".maps");
+
+/* What a full ring refuses, added up. The half that the reader takes is not the one that is added to. */
+#define SHED_HAS_FILE 0x10
+#define SHED_HAS_OTHER 0x20
+#define SHED_REMOVES_DIRECTORY 0x40
+struct shed_key {
+	/* Of its start, by the wall clock. */
+	u64 second;
+	u16 nr;
+	u16 error;
+	/* Of the histogram: a sum holds one bucket. */
+	s16 bucket;
+	/* As record.kind, and what else its name depends on: SHED_... */
+	u8 kind;
+	u8 half;
+};
+struct shed {
+	u64 count;
+	u64 bytes;
+	u64 duration_ns;
+	u64 min_ns;
+	u64 max_ns;
+};
+
+/* Four calls, each with durations of 100 different buckets, make 400 keys a second: a reader may be away for 20 s. */
+struct {
+	MAP_UINT(type, MAP_PERCPU_HASH);
+	MAP_UINT(max_entries, 8192);
+	MAP_TYPE(key, struct shed_key);
+	MAP_TYPE(value, struct shed);
+} sheds SEC(".maps");
 
 /* Reads and writes of io_uring under way, by their request. */
 struct {

@@ -76,7 +76,9 @@ fn start_recorder(plan: &Plan, seats: Vec<Seat>) -> Result<(Recorder, Pid), Erro
             drop(no_stops);
             match ours.hear(Some(sys::deadline_in(RECORDER_START))).map_err(failed)? {
                 Heard::Message(Report::Ready { pid }) => Ok((ours, pid)),
-                Heard::Message(Report::Failed { message, next }) => Err(Error::Recorder { message, next }),
+                Heard::Message(Report::Failed { message, next, details }) => {
+                    Err(Error::Recorder { message, next, details })
+                }
                 Heard::Nothing => Err(Error::RecorderSilent { pid: 0, seconds: RECORDER_START.as_secs() }),
                 _ => Err(failed(io::Error::from_raw_os_error(libc::ECONNRESET))),
             }

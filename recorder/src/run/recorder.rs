@@ -69,7 +69,8 @@ pub fn detach_and_live(assignment: Assignment, mut launcher: Launcher) -> ! {
     }
     let lived = std::panic::catch_unwind(AssertUnwindSafe(|| live(assignment, &mut launcher)));
     if let Ok(Err(error)) = &lived {
-        let _ = launcher.send(&Report::Failed { message: error.to_string(), next: error.next() });
+        let (message, next, details) = (error.to_string(), error.next(), error.details());
+        let _ = launcher.send(&Report::Failed { message, next, details });
     }
     sys::exit_now(i32::from(!matches!(lived, Ok(Ok(())))))
 }

@@ -29,6 +29,7 @@ pub enum Report {
     Failed {
         message: String,
         next: String,
+        details: Vec<String>,
     },
     /// `complete`: everything up to now is on disk.
     Flushed {
