@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const SOURCE: &str = "src/observe/program.bpf.c";
-const HEADERS: [&str; 3] = ["src/observe/kernel.h", "src/observe/state.h", "src/observe/files.h"];
+const HEADERS: [&str; 4] =
+    ["src/observe/kernel.h", "src/observe/state.h", "src/observe/files.h", "src/observe/tasks.h"];
 
 fn main() {
     println!("cargo::rerun-if-changed={SOURCE}");
