@@ -7,6 +7,7 @@
 #include "files.h"
 #include "bucket.h"
 #include "shed.h"
+#include "tasks.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -98,8 +99,8 @@ INLINE void release(struct slot *slot, struct pt_regs *regs)
 
 INLINE void who(struct record *record, struct task_struct *task)
 {
-	record->tid = task->pid;
-	record->pid = task->tgid;
+	record->tid = tid_of(task);
+	record->pid = pid_of(task);
 	record->uid = task->cred->fsuid.val;
 	record->gid = task->cred->fsgid.val;
 	__builtin_memcpy(record->comm, task->comm, sizeof record->comm);
@@ -234,11 +235,17 @@ INLINE u64 end_of(u64 file)
 #endif
 }
 
+/* An exec of a 32-bit program ends under that world's number, which is munmap's here (set_personality_ia32 in the kernel). */
+#define EXECVE 59
+#define EXECVE_OF_32_BITS 11
+
 SEC("tp_btf/sys_exit") int call_ends(u64 *ctx)
 {
 	struct pt_regs *regs = (void *)ctx[0];
 	s64 result = ctx[1];
 	u64 nr = regs->orig_ax;
+	if (nr == EXECVE_OF_32_BITS && bpf_get_current_task_btf()->thread_info.status & TS_COMPAT)
+		nr = EXECVE;
 	if (nr >= CALLS || !calls[nr])
 		return 0;
 	struct slot *slot = slot_of(regs);
@@ -276,8 +283,8 @@ SEC("tp_btf/fuse_request_send") int request_sent(u64 *ctx)
 	record.file = request->in.h.unique;
 	record.kind = KIND_REQUEST;
 	record.connection = mount->connection;
-	record.tid = task->pid;
-	record.pid = task->tgid;
+	record.tid = tid_of(task);
+	record.pid = pid_of(task);
 	u32 cpu = bpf_get_smp_processor_id();
 	struct control *control = control_of(cpu);
 	if (control && !put(control, cpu, &record, 0))

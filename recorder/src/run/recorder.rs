@@ -169,9 +169,17 @@ impl Watch {
             Order::Serve { devs } => self.recording.serve(&devs),
             Order::Prepare { tid } => self.recording.leave_out(tid as u32),
             Order::Record => {
-                self.recording.leave_out(0);
+                let report = match self.recording.start() {
+                    Ok(said) => Report::Recording { said },
+                    Err(error) => {
+                        self.recording.give_up();
+                        self.is_over = true;
+                        let (message, next, details) = (error.to_string(), error.next(), error.details());
+                        Report::Failed { message, next, details }
+                    }
+                };
                 // A launcher that is gone is noticed by its channel's end.
-                let _ = launcher.send(&Report::Recording);
+                let _ = launcher.send(&report);
             }
             Order::Started { pid, start_ns } => {
                 self.users = vec![pid];
