@@ -111,6 +111,11 @@ class FaultProxy(ThreadingHTTPServer):
     def left(self) -> int:
         return len(self._faults)
 
+    def then(self, faults: Iterable[str]) -> None:
+        """From now on these, whatever was left."""
+        with self._lock:
+            self._faults = list(faults)
+
     def next_fault(self) -> str | None:
         with self._lock:
             self.bulks += 1
