@@ -114,3 +114,14 @@ def search(server: RealServer, pattern: str, aggregations: dict[str, Any], query
     server.ask("POST", f"/{pattern}/_refresh")
     body = {"size": 0, "track_total_hits": True, "query": query or {"match_all": {}}, "aggs": aggregations}
     return server.ask("POST", f"/{pattern}/_search", body)["aggregations"]
+
+
+def matching(server: RealServer, pattern: str, query: dict[str, Any]) -> int:
+    """As a search finds them now: nothing is refreshed, and an index that is just being made has none."""
+    status, answer = server.try_to("POST", f"/{pattern}/_count", {"query": query})
+    return int(answer["count"]) if status == 200 else 0
+
+
+def is_found(server: RealServer, name: str) -> bool:
+    """Whether a search knows a call on a file of this name."""
+    return matching(server, "glassfs-events-*", {"term": {"file.name": name}}) > 0

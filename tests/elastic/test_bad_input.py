@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from secured import ADMIN, Secured
 
-from conftest import ADMIN, Secured
 from glassfs.config.model import Elastic
 from glassfs.config.secrets import Credentials
 from glassfs.elastic import indices, problems, prune, setup

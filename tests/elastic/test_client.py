@@ -5,8 +5,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from secured import Secured
 
-from conftest import Secured
 from glassfs.config.secrets import Credentials
 from glassfs.elastic.client import Client
 from glassfs.errors import ServerUnreachable

@@ -27,7 +27,7 @@ NS = "default"
 KEPT = {
     "name": "kept",
     "actions": [],
-    "transitions": [{"state_name": "deleted", "conditions": {"min_index_age": "7d"}}],
+    "transitions": [{"state_name": "deleted", "conditions": {"min_index_age": "8d"}}],
 }
 # Servers add what was left to them: min_age of hot, retry of an action, times of a template.
 DELETED = {
@@ -44,7 +44,7 @@ DOCUMENTED: dict[str, Any] = {
                 "_meta": templates.mark(),
                 "phases": {
                     "hot": {"min_age": "0ms", "actions": {}},
-                    "delete": {"min_age": "7d", "actions": {"delete": {"delete_searchable_snapshot": True}}},
+                    "delete": {"min_age": "8d", "actions": {"delete": {"delete_searchable_snapshot": True}}},
                 },
             },
             "in_use_by": {"indices": [], "data_streams": [], "composable_templates": []},
@@ -57,7 +57,7 @@ DOCUMENTED: dict[str, Any] = {
         "_primary_term": 1,
         "policy": {
             "policy_id": "glassfs-default",
-            "description": "glassfs: indices of the namespace default are deleted after 7 days",
+            "description": "glassfs: what is in the namespace default stays 7 days",
             "last_updated_time": 1700000000000,
             "schema_version": 21,
             "error_notification": None,
@@ -121,7 +121,7 @@ def test_another_retention_changes_the_policy(how: str) -> None:
     there = found(how, 200, DOCUMENTED[how])
     assert there is not None
     step = setup.policy_step(there, NS, 30)
-    assert step.state == setup.CHANGED and '"30d"' in json.dumps(step.body)
+    assert step.state == setup.CHANGED and '"31d"' in json.dumps(step.body)
     # ISM changes a policy only for whoever says which state of it he has seen.
     assert step.params == ({"if_seq_no": "12", "if_primary_term": "1"} if how == ISM else {})
 

@@ -167,6 +167,10 @@ def assert_errors(server: RealServer, report: Any) -> None:
 def test_the_totals_alone_give_the_same(server: RealServer, recorded: Path, tmp_path: Path):
     set_up(server)
     ship(settings(server.url, ship="totals"), recorded, tmp_path / "shipping")
+    assert_totals_are_the_reports(server, reported(recorded, "--calls"))
+
+
+def assert_totals_are_the_reports(server: RealServer, report: Any) -> None:
     names = ("calls", "bytes", "duration_ns")
     numbers: dict[str, Any] = {name: {"sum": {"field": f"glassfs.totals.{name}"}} for name in names}
     numbers |= {
@@ -176,7 +180,7 @@ def test_the_totals_alone_give_the_same(server: RealServer, recorded: Path, tmp_
     found = search(
         server, "glassfs-totals-*", {"ops": {"terms": {"field": "event.action", "size": 100}, "aggs": numbers}}
     )
-    ops = {row["name"]: row for row in reported(recorded, "--calls")["ops"]}
+    ops = {row["name"]: row for row in report["ops"]}
     assert {bucket["key"] for bucket in found["ops"]["buckets"]} == set(ops)
     for bucket in found["ops"]["buckets"]:
         row = ops[bucket["key"]]

@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from support.waiting import wait_until
+
 ANSWER_S = 60
 SLOW_S = 0.3
 
@@ -26,12 +28,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _any(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        fault = self.server.next_fault() if self.path.startswith("/_bulk") else None
-        try:
-            self._spoil(fault, body)
-        except (ConnectionError, http.client.HTTPException, TimeoutError):
-            # The real server is gone: so are we.
-            self.close_connection = True
+        with self.server.under_way():
+            fault = self.server.next_fault() if self.path.startswith("/_bulk") else None
+            try:
+                self._spoil(fault, body)
+            except (ConnectionError, http.client.HTTPException, TimeoutError):
+                # The real server is gone: so are we.
+                self.close_connection = True
 
     do_GET = do_POST = do_PUT = do_DELETE = do_HEAD = _any
 
@@ -101,6 +104,7 @@ class FaultProxy(ThreadingHTTPServer):
         self.target_port = target_port
         self._faults = list(faults)
         self._lock = threading.Lock()
+        self._under_way = 0
         self.bulks = 0
 
     @property
@@ -110,6 +114,25 @@ class FaultProxy(ThreadingHTTPServer):
     @property
     def left(self) -> int:
         return len(self._faults)
+
+    def then(self, faults: Iterable[str]) -> None:
+        """From now on these, whatever was left."""
+        with self._lock:
+            self._faults = list(faults)
+
+    @contextmanager
+    def under_way(self) -> Iterator[None]:
+        with self._lock:
+            self._under_way += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._under_way -= 1
+
+    @property
+    def is_idle(self) -> bool:
+        return self._under_way == 0
 
     def next_fault(self) -> str | None:
         with self._lock:
@@ -131,3 +154,5 @@ def fault_proxy(target_port: int, faults: Iterable[str]) -> Iterator[FaultProxy]
         proxy.shutdown()
         proxy.server_close()
         thread.join()
+        # What a killed client has sent still reaches the server: not in the next test.
+        wait_until(lambda: proxy.is_idle, "the proxy's last requests", ANSWER_S)

@@ -125,7 +125,9 @@ class Elastic(Section, frozen=True):
     index_per: Annotated[
         Literal["day", "hour"], Meta(description="One index of events for each UTC day or, for heavy use, each hour")
     ] = "day"
-    retention_days: Annotated[int, Days, Meta(description="Days after which our indices are deleted")] = 7
+    retention_days: Annotated[
+        int, Days, Meta(description="Days that every call stays at least; an index goes one day later, as a whole")
+    ] = 7
     when_behind: Annotated[
         Literal["wait", "totals"],
         Meta(

@@ -106,6 +106,10 @@ class Lane:
             return []
         if self._now_ns() - segments[0].from_ns < self._skip_behind_s * 1e9:
             return []
+        self.warnings.append(
+            f"more than {self._skip_behind_s:g} s behind: single calls are left out and counted as skipped until it "
+            "has caught up; the totals have them all (elastic.when_behind)"
+        )
         works = []
         for segment in segments:
             works += self._passed_over(segment, Counts(skipped=self._follower.news_in(segment)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from glassfs.elastic import indices, problems, templates
+from glassfs.elastic import horizon, indices, problems, templates
 from glassfs.elastic.client import Client
 from glassfs.elastic.server import Server
 
@@ -58,7 +58,7 @@ def _found(how: str, document: Json, namespace: str) -> Lifecycle:
 
 def policy(how: str, namespace: str, retention_days: int) -> Json:
     """The body that makes the policy."""
-    age = f"{retention_days}d"
+    age = f"{horizon.index_age_days(retention_days)}d"
     if how == ILM:
         phases = {"hot": {"actions": {}}, "delete": {"min_age": age, "actions": {"delete": {}}}}
         return {"policy": {"_meta": templates.mark(), "phases": phases}}
@@ -70,7 +70,7 @@ def policy(how: str, namespace: str, retention_days: int) -> Json:
     }
     return {
         "policy": {
-            "description": f"glassfs: indices of the namespace {namespace} are deleted after {retention_days} days",
+            "description": f"glassfs: what is in the namespace {namespace} stays {retention_days} days",
             "default_state": "kept",
             "states": [kept, {"name": "deleted", "actions": [{"delete": {}}], "transitions": []}],
             "ism_template": [{"index_patterns": dated, "priority": templates.PRIORITY}],

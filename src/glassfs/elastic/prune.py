@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from glassfs.elastic import indices, problems
+from glassfs.elastic import horizon, indices, problems
 from glassfs.elastic.client import Client
 from glassfs.errors import ServerRefused
 
@@ -31,7 +31,8 @@ def old_indices(client: Client, namespace: str, retention_days: int, now_ms: int
         raise problems.explain(listed, "listing our indices")
     found = [_old(row, now_ms) for row in listed.document if _is_named_like_ours(row["index"], namespace)]
     marked = _marked(client, patterns) if found else set()
-    past = [one for one in found if one.age_days >= retention_days and one.name in marked]
+    least_days = horizon.index_age_days(retention_days)
+    past = [one for one in found if one.age_days >= least_days and one.name in marked]
     return sorted(past, key=lambda one: (-one.age_days, one.name))
 
 

@@ -91,6 +91,8 @@ class Report:
             )
             self._now_shipped = self._shipped + sum(one.cursor.state.counts.shipped for one in those)
             self._now_rejected = self._rejected + sum(one.cursor.state.counts.rejected for one in those)
+        # Before the first trace there is no cursor, and so no folder.
+        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         temporary = directory / f".tmp-{FILE}"
         temporary.write_bytes(msgspec.json.encode(self._status))
         os.replace(temporary, directory / FILE)

@@ -16,8 +16,8 @@ from glassfs.elastic.fields import GROUPS, Field, Type
 
 Json = dict[str, Any]
 
-# Raised with every change of what a template holds; a higher one there was made by a later glassfs.
-REVISION = 1
+# Raised with every change of what a template or a policy holds; a higher one there was made by a later glassfs.
+REVISION = 2
 
 # Above Elasticsearch's own templates (100) and Metricbeat's (150).
 PRIORITY = 500

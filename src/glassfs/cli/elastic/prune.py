@@ -20,11 +20,12 @@ from glassfs.cli.screen import answer_json, color_option, json_option, talk
 @color_option
 @ends_quietly
 def prune(config: str | None, sets: tuple[str, ...], dry_run: bool, as_json: bool) -> None:
-    """Delete indices of ours that are older than elastic.retention_days, counted from when they were made.
+    """Delete indices of ours that were made elastic.retention_days ago and one day more.
 
     Only where a server does not do it by itself: `glassfs elastic setup` says so. Indices of other namespaces, and
     those that glassfs has not made, are never touched.
     """
+    from glassfs.elastic import horizon
     from glassfs.elastic import prune as pruning
     from glassfs.elastic.server import detect
     from glassfs.report.numbers import count, size
@@ -45,4 +46,6 @@ def prune(config: str | None, sets: tuple[str, ...], dry_run: bool, as_json: boo
         return
     verb = "would be deleted" if dry_run else "deleted"
     many = "1 index" if len(deleted) == 1 else f"{len(deleted)} indices"
-    talk(f"{many} {verb}" if deleted else f"nothing is older than {elastic.retention_days} days")
+    talk(
+        f"{many} {verb}" if deleted else f"nothing is older than {horizon.index_age_days(elastic.retention_days)} days"
+    )

@@ -77,8 +77,9 @@ def _target(step: Step) -> str:
 
 
 def _say_what_is_odd(planned: Plan, elastic: Elastic) -> None:
-    from glassfs.elastic import lifecycle
+    from glassfs.elastic import horizon, lifecycle
 
+    age_days = horizon.index_age_days(elastic.retention_days)
     for warning in planned.warnings:
         talk(f"warning: {shown(warning)}")
     for missing in planned.missing:
@@ -87,10 +88,12 @@ def _say_what_is_odd(planned: Plan, elastic: Elastic) -> None:
         lacking = lifecycle.NAMES[planned.server.capabilities.lifecycle]
         talk(
             f"nothing will be deleted by itself: this server has no {lacking}. "
-            f"Run `glassfs elastic prune` daily: it deletes what is older than {elastic.retention_days} days."
+            f"Run `glassfs elastic prune` daily: it deletes what is older than {age_days} days."
         )
     else:
-        talk(f"indices are deleted {elastic.retention_days} days after they were made")
+        talk(
+            f"indices are deleted {age_days} days after they were made: every call stays {elastic.retention_days} days"
+        )
 
 
 def _as_json(planned: Plan, done: list[Step], *, dry_run: bool) -> dict[str, Any]:

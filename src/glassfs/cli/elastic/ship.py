@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -45,13 +46,15 @@ def ship(trace: str, config: str | None, sets: tuple[str, ...], as_json: bool) -
     found = places.find(trace)
     shipper = Shipper(settings, credentials(settings.elastic, os.environ), traces=[found])
     began_s = time.monotonic()
-    _run(shipper, _shower(found, as_json=as_json))
+    with _bar(found, as_json=as_json) as show:
+        _run(shipper, show)
     return _said(shipper, found, time.monotonic() - began_s, as_json=as_json)
 
 
 def _run(shipper: Shipper, show: Callable[[Any], None]) -> None:
     """In a thread of its own, so that Ctrl-C ends it between two batches and keeps how far it came."""
-    stop = threading.Event()
+    # Not the thread's own join: in Python 3.11 one that Ctrl-C interrupts takes the running thread for ended.
+    stop, ended = threading.Event(), threading.Event()
     problems: list[BaseException] = []
 
     def run() -> None:
@@ -59,25 +62,26 @@ def _run(shipper: Shipper, show: Callable[[Any], None]) -> None:
             shipper.run(stop)
         except BaseException as problem:
             problems.append(problem)
+        ended.set()
 
-    runner = threading.Thread(target=run, name="glassfs-ship")
-    runner.start()
+    threading.Thread(target=run, name="glassfs-ship", daemon=True).start()
     try:
-        while runner.is_alive():
+        while not ended.wait(TICK_S):
             show(shipper.status())
-            runner.join(TICK_S)
     except KeyboardInterrupt:
         stop.set()
-        runner.join()
+        ended.wait()
         raise
     if problems:
         raise problems[0]
 
 
-def _shower(trace: Trace, *, as_json: bool) -> Callable[[Any], None]:
-    """A bar on a terminal, else nothing."""
+@contextlib.contextmanager
+def _bar(trace: Trace, *, as_json: bool) -> Iterator[Callable[[Any], None]]:
+    """On a terminal; elsewhere nothing. Left however it be, the bar is gone and the terminal has its cursor back."""
     if as_json or not sys.stderr.isatty():
-        return lambda _status: None
+        yield lambda _status: None
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -88,19 +92,20 @@ def _shower(trace: Trace, *, as_json: bool) -> Callable[[Any], None]:
         MofNCompleteColumn(),
         TextColumn("{task.fields[rate]} documents/s, left"),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[problem]}"),
+        TextColumn("{task.fields[problem]}", markup=False),
         console=Console(file=sys.stderr),
         transient=True,
     )
     task = progress.add_task("shipping", total=total, rate="0", problem="")
-    progress.start()
 
     def show(status: Any) -> None:
-        problem = str(status.get("problem", "")).partition("\n")[0]
-        done = max(0, total - int(status["waiting"])) if status["traces"] else 0
-        progress.update(task, completed=done, rate=f"{status['documents_per_s']:,.0f}", problem=problem)
+        progress.update(task, problem=str(status.get("problem", "")).partition("\n")[0])
+        if status["traces"]:
+            done = max(0, total - int(status["waiting"]))
+            progress.update(task, completed=done, rate=f"{status['documents_per_s']:,.0f}")
 
-    return show
+    with progress:
+        yield show
 
 
 def _said(shipper: Shipper, trace: Trace, took_s: float, *, as_json: bool) -> int:

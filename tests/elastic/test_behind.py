@@ -1,0 +1,88 @@
+"""A cluster that cannot keep up, and `when_behind: totals`: single calls are left out, counted and said, and the totals
+stay those of the trace. A real program, `glassfs serve` and a real server, with a proxy between that refuses for a while.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from live import Home, Traced
+from shipping import held, is_found
+from test_numbers import assert_totals_are_the_reports, reported
+
+from support import traces
+from support.fault_proxy import fault_proxy
+from support.servers import RealServer
+from support.waiting import wait_until
+
+pytestmark = [pytest.mark.root, pytest.mark.mount]
+
+BEHIND_S = 2
+# Each is closed after half a second: the first ones are on their way to the cluster, which refuses; the others wait
+# until the oldest of them is too old.
+SEGMENTS_WHILE_IT_REFUSES = 7
+DONE_IN_S = 60
+# More than a shipper can try meanwhile.
+REFUSALS = ["503"] * 10_000
+
+# Works once for each line that it gets, and says when it has.
+PROGRAM = """
+import os, sys
+for line in sys.stdin:
+    with open(line.strip(), "wb", buffering=0) as file:
+        for _ in range(50):
+            file.write(b"x" * 100)
+        os.fsync(file.fileno())
+    print("done", flush=True)
+"""
+
+
+def test_it_falls_back_to_totals_says_so_and_they_are_the_traces(server: RealServer, tmp_path: Path) -> None:
+    with fault_proxy(server.port, []) as proxy:
+        home = Home(tmp_path / "home", {"elastic.hosts": proxy.url})
+        home.elastic("setup")
+        policy = {"elastic__when_behind": "totals", "elastic__behind_s": BEHIND_S, "sampler__enabled": "false"}
+        with home.serving(**policy), home.traced(PROGRAM) as program:
+            program.work("before")
+            wait_until(lambda: is_found(server, "before"), "the calls before", DONE_IN_S)
+            proxy.then(REFUSALS)
+            refused_while(program, home)
+            proxy.then([])
+            wait_until(lambda: warnings(home), "a word in the log", DONE_IN_S)
+            assert "left out and counted as skipped" in home.elastic("status").stderr
+            program.work("after")
+            wait_until(lambda: is_found(server, "after"), "the calls after", DONE_IN_S)
+        with home.serving(**policy):
+            wait_until(lambda: home.is_shipped(home.trace_id()), "the end of the trace", DONE_IN_S)
+        (told,) = json.loads(home.elastic("status", "--json").stdout)["traces"]
+    trace = traces.Trace(home.trace())
+    stored = {f"{trace.about['id']}-{stream}-{seq}" for stream, seq in trace.rows("select stream, seq from events")}
+    found = held(server)
+    assert set(found) < stored and set(found.values()) == {1}
+    assert told["shipped"] == len(found) and told["skipped"] == len(stored) - len(found) > 0
+    assert_totals_are_the_reports(server, reported(home.trace(), "--calls"))
+
+
+def refused_while(program: Traced, home: Home) -> None:
+    enough = segments(home) + SEGMENTS_WHILE_IT_REFUSES
+
+    def worked() -> bool:
+        program.work("meanwhile")
+        return segments(home) >= enough
+
+    wait_until(worked, "segments that nobody takes", DONE_IN_S)
+
+
+def segments(home: Home) -> int:
+    text = (home.trace() / "manifest").read_text()
+    return sum('"add"' in line and '"events/' in line for line in text.splitlines())
+
+
+def warnings(home: Home) -> list[str]:
+    return [
+        line["message"]
+        for line in home.said()
+        if line["event.action"] == "warned" and "left out and counted as skipped" in line["message"]
+    ]
