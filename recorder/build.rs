@@ -9,9 +9,9 @@ const HEADERS: [&str; 6] = [
     "src/observe/kernel.h",
     "src/observe/state.h",
     "src/observe/files.h",
+    "src/observe/tasks.h",
     "src/observe/bucket.h",
     "src/observe/shed.h",
-    "src/observe/tasks.h",
 ];
 
 fn main() {

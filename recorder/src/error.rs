@@ -4,7 +4,6 @@
 use std::io;
 use std::path::PathBuf;
 
-
 use crate::plane::Missing;
 
 /// A process somewhere else that stands in the way.
@@ -162,8 +161,7 @@ impl Error {
     /// Lines for whoever wants to know more.
     pub fn details(&self) -> Vec<String> {
         match self {
-            Error::PlaneFailed { log, .. } => log.clone(),
-            Error::Recorder { details, .. } => details.clone(),
+            Error::PlaneFailed { log: details, .. } | Error::Recorder { details, .. } => details.clone(),
             _ => Vec::new(),
         }
     }

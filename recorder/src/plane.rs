@@ -33,9 +33,9 @@ pub struct Choice {
 
 impl Choice {
     /// The kernel plane does not start: requests are recorded instead, unless that is no choice.
-    pub fn fall_back(&mut self, cause: String, log: Vec<String>) -> Result<(), Error> {
+    pub fn fall_back(&mut self, cause: &str, log: Vec<String>) -> Result<(), Error> {
         if self.wish == Wish::Kernel {
-            return Err(Error::PlaneFailed { cause, log });
+            return Err(Error::PlaneFailed { cause: cause.to_owned(), log });
         }
         let reason = format!("the kernel plane did not start: {cause}");
         *self = Choice { plane: Plane::Daemon, reason, has_failed: true, ..*self };

@@ -208,7 +208,7 @@ impl Recording {
         let started = self.kernel_plane.as_mut().map_or(Ok(()), |plane| plane.start(&self.devs));
         if let Err(cause) = started {
             self.kernel_plane = None;
-            self.choice.fall_back(cause, Vec::new())?;
+            self.choice.fall_back(&cause, Vec::new())?;
             self.tell_of_the_choice();
         }
         Ok(self.choice.note_of_failure().map(|note| note.text))

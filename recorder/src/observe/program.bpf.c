@@ -5,9 +5,9 @@
 #include "kernel.h"
 #include "state.h"
 #include "files.h"
+#include "tasks.h"
 #include "bucket.h"
 #include "shed.h"
-#include "tasks.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 

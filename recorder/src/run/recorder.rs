@@ -174,8 +174,7 @@ impl Watch {
                     Err(error) => {
                         self.recording.give_up();
                         self.is_over = true;
-                        let (message, next, details) = (error.to_string(), error.next(), error.details());
-                        Report::Failed { message, next, details }
+                        Report::Failed { message: error.to_string(), next: error.next(), details: error.details() }
                     }
                 };
                 // A launcher that is gone is noticed by its channel's end.

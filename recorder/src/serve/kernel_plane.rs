@@ -37,12 +37,11 @@ impl KernelPlane {
         }
         match Observer::load() {
             Ok((observer, ring)) => {
-                // What this kernel does not let us see.
                 observer.without().iter().for_each(|what| choice.reason += &format!("; {what}"));
                 let (sender, trials) = channel();
                 Ok(Some((KernelPlane { observer, connections: Vec::new(), trials }, Tell(sender), ring)))
             }
-            Err(cause) => choice.fall_back(cause.to_string(), cause.log()).map(|()| None),
+            Err(cause) => choice.fall_back(&cause.to_string(), cause.log()).map(|()| None),
         }
     }
 
