@@ -6,6 +6,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from planes import BOTH, KERNEL_SLOW
 
 from support import recorder
 from support.people import Person, person
@@ -55,10 +56,11 @@ def crash_and_recover(cluster: Cluster) -> None:
     assert sums == "t"
 
 
+@BOTH
 def test_a_killed_server_recovers_behind_the_mount(
-    source: Path, mount_point: Path, scratch: Path, public: Path
+    plane: str, source: Path, mount_point: Path, scratch: Path, public: Path
 ) -> None:
-    with recorder.mounted(source, mount_point, public / "trace") as mount:
+    with recorder.mounted(source, mount_point, public / "trace", extra=("--plane", plane)) as mount:
         cluster = Cluster(mount_point / "data", scratch)
         cluster.initialise()
         cluster.start()
@@ -67,6 +69,7 @@ def test_a_killed_server_recovers_behind_the_mount(
         cluster.check_everything()
         assert mount.memory_peak_bytes() < MEMORY_BYTES
     trace = Trace(public / "trace")
+    assert trace.about["plane"] == plane
     trace.assert_balanced()
     assert trace.one("select count(*) from events where op = 'fdatasync' and path like '%/pg_wal/%'") > 50
     assert trace.one("select count(*) from events where uid <> ?", person("postgres").uid) <= 20, (
@@ -91,8 +94,9 @@ def test_an_ordinary_user_runs_a_server_on_an_own_mount(
     Trace(scratch / "trace").assert_balanced()
 
 
+@KERNEL_SLOW
 def test_a_server_that_a_run_leaves_behind_stays_traced_until_it_ends(
-    source: Path, scratch: Path, public: Path
+    plane: str, source: Path, scratch: Path, public: Path
 ) -> None:
     """`pg_ctl start` returns with the server running: the recorder lives on for it and closes the trace at its end."""
     cluster = Cluster(source / "data", scratch)
@@ -107,7 +111,8 @@ def test_a_server_that_a_run_leaves_behind_stays_traced_until_it_ends(
     words = ["setpriv", f"--reuid={cluster.owner.uid}", f"--regid={cluster.owner.gid}", "--clear-groups", "sh", start]
     # Not through run_traced: the server keeps the pipes of its output open, as it does for everybody.
     with open(scratch / "said", "wb") as said:
-        command = [str(recorder.binary()), "run", "--trace", str(trace), "-d", str(source), "--", *map(str, words)]
+        options = ["--trace", str(trace), "--plane", plane, "-d", str(source)]
+        command = [str(recorder.binary()), "run", *options, "--", *map(str, words)]
         status = subprocess.run(
             command, stdout=said, stderr=said, timeout=120, cwd=scratch, env=cluster.environment()
         ).returncode

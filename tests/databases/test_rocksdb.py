@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from planes import BOTH, KERNEL_SLOW
 
 from support import places, recorder
 from support.needs import require
@@ -27,13 +28,14 @@ def consistent(database: Path) -> str:
     return places.run("ldb", f"--db={database}", "checkconsistency").stdout
 
 
+@KERNEL_SLOW
 @pytest.mark.parametrize(
     "how",
     [[], ["--use_direct_reads", "--use_direct_io_for_flush_and_compaction"], ["--mmap_read"]],
     ids=["buffered", "direct", "mapped"],
 )
-def test_filled_and_read_back(how: list[str], source: Path, mount_point: Path, public: Path) -> None:
-    with recorder.mounted(source, mount_point, public / "trace") as mount:
+def test_filled_and_read_back(how: list[str], plane: str, source: Path, mount_point: Path, public: Path) -> None:
+    with recorder.mounted(source, mount_point, public / "trace", extra=("--plane", plane)) as mount:
         words = [
             f"--db={mount_point}/db",
             "--num=60000",
@@ -54,8 +56,9 @@ def test_filled_and_read_back(how: list[str], source: Path, mount_point: Path, p
     assert trace.one("select count(*) from events where path like '%.sst' and op = 'write'") > 0
 
 
-def test_killed_while_writing_with_sync(source: Path, mount_point: Path, public: Path) -> None:
-    with recorder.mounted(source, mount_point, public / "trace"):
+@BOTH
+def test_killed_while_writing_with_sync(plane: str, source: Path, mount_point: Path, public: Path) -> None:
+    with recorder.mounted(source, mount_point, public / "trace", extra=("--plane", plane)):
         words = [
             "db_bench",
             f"--db={mount_point}/db",
@@ -79,4 +82,6 @@ def test_killed_while_writing_with_sync(source: Path, mount_point: Path, public:
         ).stdout
         assert "readrandom" in said
     assert "OK" in consistent(source / "db")
-    Trace(public / "trace").assert_balanced()
+    trace = Trace(public / "trace")
+    assert trace.about["plane"] == plane
+    trace.assert_balanced()

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from planes import BOTH
 
 from support import people, places, recorder
 from support.people import Person
@@ -21,18 +22,21 @@ def program(public: Path) -> Path:
     return Path(shutil.copy(HERE / "sqlite_writers.py", public))
 
 
+@BOTH
 @pytest.mark.parametrize("journal", ["wal", "delete"])
 def test_four_processes_write_one_database(
-    journal: str, program: Path, ext4: Path, mount_point: Path, public: Path
+    journal: str, plane: str, program: Path, ext4: Path, mount_point: Path, public: Path
 ) -> None:
     source = ext4 / "source"
     source.mkdir()
-    with recorder.mounted(source, mount_point, public / "trace"):
+    with recorder.mounted(source, mount_point, public / "trace", extra=("--plane", plane)):
         words = [people.PUBLIC_PYTHON, program, mount_point / "base.db", journal, str(WRITERS), str(ROWS)]
         assert places.run(*words, timeout=100).stdout.strip() == EXPECTED
     below = places.run("sqlite3", source / "base.db", "pragma integrity_check; select count(*) from t").stdout.split()
     assert below == ["ok", str(WRITERS * ROWS)]
-    Trace(public / "trace").assert_balanced()
+    trace = Trace(public / "trace")
+    assert trace.about["plane"] == plane
+    trace.assert_balanced()
 
 
 @pytest.mark.parametrize("journal", ["wal", "delete"])

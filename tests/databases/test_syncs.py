@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from planes import BOTH, KERNEL_SLOW
 
 from support import places, recorder, straces
 from support.needs import require
@@ -55,9 +56,9 @@ def source(ext4: Path) -> Path:
     return place
 
 
-def compare(source: Path, mount_point: Path, public: Path, work: object) -> Counter[str]:
+def compare(plane: str, source: Path, mount_point: Path, public: Path, work: object) -> Counter[str]:
     (public / "recorder").mkdir()
-    with recorder.mounted(source, mount_point, public / "trace") as mount:
+    with recorder.mounted(source, mount_point, public / "trace", extra=("--plane", plane)) as mount:
         with watched(mount.pid, public / "recorder/out"):
             work()  # type: ignore[operator]
         called = counted(public / "program/out", Path("/nowhere"))
@@ -66,18 +67,20 @@ def compare(source: Path, mount_point: Path, public: Path, work: object) -> Coun
     return called
 
 
-def test_those_of_initdb(source: Path, mount_point: Path, public: Path) -> None:
+@KERNEL_SLOW
+def test_those_of_initdb(plane: str, source: Path, mount_point: Path, public: Path) -> None:
     owner = person("postgres")
     for name in ("scratch", "program"):
         (public / name).mkdir()
         os.chown(public / name, owner.uid, owner.gid)
     cluster = Cluster(mount_point / "data", public / "scratch")
     under = ("strace", *straces.OPTIONS, *SYNCS, "-o", str(public / "program/out"))
-    called = compare(source, mount_point, public, lambda: cluster.initialise(under))
+    called = compare(plane, source, mount_point, public, lambda: cluster.initialise(under))
     assert called["fsync"] > 500
 
 
-def test_those_of_rocksdb(source: Path, mount_point: Path, public: Path) -> None:
+@KERNEL_SLOW
+def test_those_of_rocksdb(plane: str, source: Path, mount_point: Path, public: Path) -> None:
     require("db_bench")
     (public / "program").mkdir()
     words = [
@@ -89,6 +92,7 @@ def test_those_of_rocksdb(source: Path, mount_point: Path, public: Path) -> None
         "--write_buffer_size=100000",
     ]
     called = compare(
+        plane,
         source,
         mount_point,
         public,
@@ -97,11 +101,13 @@ def test_those_of_rocksdb(source: Path, mount_point: Path, public: Path) -> None
     assert called["fdatasync"] >= 500
 
 
-def test_those_of_sqlite(source: Path, mount_point: Path, public: Path) -> None:
+@BOTH
+def test_those_of_sqlite(plane: str, source: Path, mount_point: Path, public: Path) -> None:
     require("sqlite3")
     (public / "program").mkdir()
     script = "create table t(a); " + "insert into t values (1); " * 50
     called = compare(
+        plane,
         source,
         mount_point,
         public,

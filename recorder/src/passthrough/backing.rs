@@ -46,11 +46,11 @@ impl Backings {
 
     /// One handle fewer: with the last one the kernel's number goes.
     pub fn detach(&self, inode: &Inode) {
-        let Some(files) = self.files.get() else { return };
         let mut backing = lock(&inode.backing);
         backing.opens = backing.opens.saturating_sub(1);
         if backing.opens == 0
             && let Some(id) = backing.id.take()
+            && let Some(files) = self.files.get()
         {
             files.withdraw(id);
         }
@@ -61,10 +61,10 @@ impl Call<'_> {
     /// Counts one handle more, and answers open's flags and backing id.
     pub fn attach(&mut self, file: &OpenFile, flags: c_int) -> (u32, i32) {
         let fs = self.fs;
-        let Some(files) = fs.backings.files.get() else { return (REQUESTS, 0) };
         let mut backing = lock(&file.inode.backing);
+        // Counted before there is passing through too: what is open then must not end a number given later.
         if backing.opens == 0 {
-            backing.id = self.register(&**files, &file.inode);
+            backing.id = fs.backings.files.get().and_then(|files| self.register(&**files, &file.inode));
         }
         backing.opens += 1;
         match &backing.id {

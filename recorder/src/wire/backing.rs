@@ -1,6 +1,6 @@
 //! Backing files: those that the kernel may read and write itself (FOPEN_PASSTHROUGH), each under a number.
 
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::Errno;
 use super::device::Device;
@@ -17,6 +17,19 @@ pub trait BackingFiles: Send + Sync {
 
     /// Takes the number back. Files that are open with it stay so.
     fn withdraw(&self, id: BackingId);
+}
+
+/// Whether the kernel takes backing files from this process at all: tried with a file of no name. To be asked when the
+/// connection has had its first message.
+pub fn takes_backing_files(files: &dyn BackingFiles) -> Result<(), Errno> {
+    // SAFETY: the name is NUL-terminated; the result is checked before it is owned.
+    let fd = unsafe { libc::memfd_create(c"glassfs-trial".as_ptr(), libc::MFD_CLOEXEC) };
+    if fd < 0 {
+        return Err(Errno::last());
+    }
+    // SAFETY: memfd_create has just returned it.
+    let file = unsafe { OwnedFd::from_raw_fd(fd) };
+    files.register(file.as_fd()).map(|id| files.withdraw(id))
 }
 
 /// struct fuse_backing_map.

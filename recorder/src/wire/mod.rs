@@ -24,7 +24,7 @@ mod traffic;
 mod transport;
 mod worker;
 
-pub use backing::{BackingFiles, BackingId};
+pub use backing::{BackingFiles, BackingId, takes_backing_files};
 pub use device::Device;
 pub use init::{Negotiated, Refusal, Wishes, flag};
 pub use limits::Limits;
