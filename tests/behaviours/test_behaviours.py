@@ -20,9 +20,9 @@ HERE = Path(__file__).parent
 # The work asks for at least seventy; fewer would mean that the program lost some on its way.
 AT_LEAST = 70
 PROBE_S = 280
-# root's mount; a user on root's mount; a user's own mount; `run` by root; `run` by a user, in a user namespace; root's
-# mount in the kernel plane.
-WAYS = {"root", "guest", "own", "run-root", "run-user", "root-kernel"}
+# root's mount; a user on root's mount; a user's own mount; `run` by root; `run` by a user, in a user namespace; those of
+# root in the kernel plane.
+WAYS = {"root", "guest", "own", "run-root", "run-user", "root-kernel", "guest-kernel", "run-root-kernel"}
 
 
 def observe(program: Path, directory: Path, user: Person | None = None, *extra: str) -> dict[str, str]:
@@ -109,16 +109,17 @@ def test_root_sees_the_same_through_the_mount(
 @pytest.mark.root
 @pytest.mark.mount
 @pytest.mark.deadline(300)
+@pytest.mark.parametrize(("plane", "way"), [("daemon", "guest"), ("kernel", "guest-kernel")])
 def test_a_user_on_roots_mount_sees_the_same(
-    probe: Path, ext4: Path, source: Path, mount_point: Path, public: Path
+    plane: str, way: str, probe: Path, ext4: Path, source: Path, mount_point: Path, public: Path
 ) -> None:
     user = people.person()
     bare = observe(probe, folder(ext4, "bare", user), user)
     assert len(bare) >= AT_LEAST
     folder(source, "place", user)
-    with recorder.mounted(source, mount_point, public / "trace"):
+    with recorder.mounted(source, mount_point, public / "trace", extra=("--plane", plane)):
         through = observe(probe, mount_point / "place", user)
-    assert_alike(bare, through, "guest")
+    assert_alike(bare, through, way)
 
 
 @pytest.mark.root
@@ -141,9 +142,16 @@ def test_a_user_sees_the_same_through_an_own_mount(
 @pytest.mark.root
 @pytest.mark.mount
 @pytest.mark.deadline(300)
-@pytest.mark.parametrize("who", ["root", "user"])
+@pytest.mark.parametrize(
+    ("who", "plane", "way"),
+    [
+        ("root", "daemon", "run-root"),
+        pytest.param("root", "kernel", "run-root-kernel", marks=pytest.mark.slow),
+        ("user", "daemon", "run-user"),
+    ],
+)
 def test_a_command_run_over_its_directory_sees_the_same(
-    who: str, probe: Path, ext4: Path, ordinary: Person, public: Path
+    who: str, plane: str, way: str, probe: Path, ext4: Path, ordinary: Person, public: Path
 ) -> None:
     user = ordinary if who == "user" else None
     bare = observe(probe, folder(ext4, "bare", user), user)
@@ -155,11 +163,12 @@ def test_a_command_run_over_its_directory_sees_the_same(
         trace,
         user=user,
         program=recorder.public_binary(public),
+        extra=("--plane", plane),
         timeout=PROBE_S,
         cwd="/",
     )
     assert done.returncode == 0, done.stderr
-    assert_alike(bare, parsed(done.stdout), f"run-{who}")
+    assert_alike(bare, parsed(done.stdout), way)
     Trace(trace).assert_balanced()
 
 
