@@ -4,8 +4,6 @@
 use std::io;
 use std::path::PathBuf;
 
-use glassfs_recorder::observe::Failure;
-
 use crate::plane::Missing;
 
 /// A process somewhere else that stands in the way.
@@ -42,7 +40,7 @@ pub enum Error {
     #[error("the kernel plane is not possible here: {}", missing.what)]
     PlaneImpossible { missing: Missing },
     #[error("the kernel plane did not start: {cause}")]
-    PlaneFailed { cause: Failure },
+    PlaneFailed { cause: String, log: Vec<String> },
     #[error("cannot mount: {}: {cause}", target.display())]
     MountRefused { target: PathBuf, cause: String },
     #[error("mounted, but it cannot be seen: {}: /proc/self/mountinfo does not name it", target.display())]
@@ -163,8 +161,7 @@ impl Error {
     /// Lines for whoever wants to know more.
     pub fn details(&self) -> Vec<String> {
         match self {
-            Error::PlaneFailed { cause } => cause.log(),
-            Error::Recorder { details, .. } => details.clone(),
+            Error::PlaneFailed { log: details, .. } | Error::Recorder { details, .. } => details.clone(),
             _ => Vec::new(),
         }
     }

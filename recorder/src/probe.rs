@@ -42,7 +42,7 @@ pub fn probe(cost: bool) -> Result<String, Error> {
         "file_handles": file_handles().is_ok(),
         "notify_prune": version >= PRUNE_KERNEL,
         "fuse_io_uring": module_switch("/sys/module/fuse/parameters/enable_uring"),
-        "kernel_plane": plane::missing().map_or_else(
+        "kernel_plane": plane::missing().or_else(plane::does_not_start).map_or_else(
             || json!({"works": true, "missing": null, "next": null}),
             |missing| json!({"works": false, "missing": missing.what, "next": missing.next}),
         ),

@@ -10,8 +10,6 @@ use std::time::Duration;
 
 use glassfs_recorder::collect::record::Facts;
 use glassfs_recorder::collect::{self, Collector, MAX_RECORDS, Queue};
-use glassfs_recorder::event::Plane;
-use glassfs_recorder::observe::{Observer, Ring};
 use glassfs_recorder::passthrough::{self, Passthrough};
 use glassfs_recorder::process::Processes;
 use glassfs_recorder::trace::{self, About, Trace};
@@ -23,8 +21,10 @@ use crate::error::Error;
 use crate::mount::source::{Note, Source};
 use crate::plane::Choice;
 use crate::sys;
+use kernel_plane::{KernelPlane, Tell};
 
 mod description;
+mod kernel_plane;
 
 pub use description::{command, complete};
 
@@ -57,10 +57,8 @@ pub struct Recording {
     ended: Arc<Ended>,
     left_out: Arc<AtomicU32>,
     gave_up: bool,
-    /// In the kernel plane; watches nothing until the program to be traced is let go.
-    observer: Option<Observer>,
-    /// A command is still being prepared.
-    is_preparing: bool,
+    choice: Choice,
+    kernel_plane: Option<KernelPlane>,
     devs: Vec<u64>,
 }
 
@@ -68,23 +66,24 @@ struct Connection {
     device: Arc<Device>,
     server: Arc<Server>,
     posix_acl: bool,
-    passthrough: bool,
     /// The lock that keeps a second tracer away, until this process ends.
     _guard: OwnedFd,
 }
 
 /// Performs and puts down the requests of one connection.
 struct Server {
-    passthrough: Passthrough,
+    passthrough: Arc<Passthrough>,
     collected: collect::Connection,
     left_out: Arc<AtomicU32>,
     device: Arc<Device>,
+    /// Wanted in the kernel plane.
+    tell: Option<Tell>,
 }
 
 impl wire::Serve for Server {
     fn negotiated(&self, negotiated: &Negotiated) {
-        if negotiated.has(wire::flag::PASSTHROUGH) {
-            self.passthrough.pass_through(self.device.clone());
+        if let Some(tell) = &self.tell {
+            tell.try_on(negotiated, &self.device);
         }
     }
 
@@ -130,7 +129,10 @@ impl Ended {
 impl Recording {
     /// Makes the trace and gets everything ready; requests are answered from `serve` on.
     pub fn prepare(mut settings: Settings) -> Result<Recording, Error> {
-        let (observer, ring) = observer(&mut settings.choice)?.unzip();
+        let (mut kernel_plane, tell, ring) = match KernelPlane::load(&mut settings.choice)? {
+            Some((kernel_plane, tell, ring)) => (Some(kernel_plane), Some(tell), Some(ring)),
+            None => (None, None, None),
+        };
         let about = description::about(&settings);
         let untraceable = |cause| Error::Trace { cause };
         let trace = Trace::create(trace::Settings::new(&settings.trace), about).map_err(untraceable)?;
@@ -142,7 +144,7 @@ impl Recording {
         let left_out = Arc::new(AtomicU32::new(0));
         let connections = settings.traced.into_iter().enumerate().map(|(number, traced)| {
             let collected = collect::Connection::new(queue.clone(), processes.clone(), number as u8);
-            Connection::prepare(traced, settings.exact, observer.is_some(), collected, left_out.clone())
+            Connection::prepare(traced, settings.exact, tell.clone(), collected, left_out.clone())
         });
         let connections = match connections.collect::<Result<Vec<Connection>, Error>>() {
             Ok(connections) => connections,
@@ -151,6 +153,9 @@ impl Recording {
                 return Err(error);
             }
         };
+        for Connection { server, device, .. } in &connections {
+            kernel_plane.iter_mut().for_each(|plane| plane.add(server.passthrough.clone(), device.clone()));
+        }
         let ended = Ended::new().map_err(|cause| Error::system("cannot start serving", "eventfd", cause))?;
         Ok(Recording {
             collector: Some(collector),
@@ -159,8 +164,8 @@ impl Recording {
             ended: Arc::new(ended),
             left_out,
             gave_up: false,
-            observer,
-            is_preparing: settings.command.is_some(),
+            choice: settings.choice,
+            kernel_plane,
             devs: Vec::new(),
         })
     }
@@ -168,9 +173,6 @@ impl Recording {
     /// `devs`: st_dev of each mount, in order.
     pub fn serve(&mut self, devs: &[u64]) {
         self.devs = devs.to_vec();
-        if !self.is_preparing {
-            self.watch();
-        }
         let devs = devs.to_vec();
         self.about(move |about| {
             for (mount, dev) in about.mounts.iter_mut().zip(devs) {
@@ -194,24 +196,31 @@ impl Recording {
         self.serving > 0
     }
 
-    /// This thread's requests are our own preparations: they are no events. 0: all are the program's.
+    /// This thread's requests are our own preparations, until `start`: they are no events.
     pub fn leave_out(&mut self, tid: u32) {
         self.left_out.store(tid, Ordering::Relaxed);
-        if tid == 0 {
-            self.is_preparing = false;
-            self.watch();
-        }
     }
 
-    /// Has calls on the mounts reported. Without it they are still there as requests, and the trace says so.
-    fn watch(&mut self) {
-        let Some(observer) = &mut self.observer else { return };
-        let devs = self.devs.iter().enumerate();
-        let failed = devs.filter_map(|(number, dev)| observer.watch(number as u8, *dev).err()).next();
-        if let Some(failure) = failed {
-            let text = format!("system calls are not seen, only requests: {failure}");
-            self.about(|about| about.notes.push(trace::Note { kind: "plane".into(), text, path: None, target: None }));
+    /// Whoever is to be traced is let go now. What should be said about the plane comes back; an error, if only one would
+    /// have done and cannot be had.
+    pub fn start(&mut self) -> Result<Option<String>, Error> {
+        self.left_out.store(0, Ordering::Relaxed);
+        let started = self.kernel_plane.as_mut().map_or(Ok(()), |plane| plane.start(&self.devs));
+        if let Err(cause) = started {
+            self.kernel_plane = None;
+            self.choice.fall_back(&cause, Vec::new())?;
+            self.tell_of_the_choice();
         }
+        Ok(self.choice.note_of_failure().map(|note| note.text))
+    }
+
+    fn tell_of_the_choice(&self) {
+        let (plane, reason) = (self.choice.plane.word().to_owned(), self.choice.reason.clone());
+        let note = self.choice.note_of_failure().map(|note| description::note(&note));
+        self.about(move |about| {
+            (about.plane, about.plane_reason) = (plane, reason);
+            about.notes.extend(note);
+        });
     }
 
     /// Nobody will ever use what was prepared.
@@ -256,7 +265,7 @@ impl Recording {
     pub fn close(&mut self) -> String {
         let reason = self.reason();
         // First: then nobody adds to what the collector takes last.
-        self.observer = None;
+        self.kernel_plane = None;
         if let Some(collector) = self.collector.take() {
             collector.stop(&reason);
         }
@@ -286,7 +295,7 @@ impl Connection {
     fn prepare(
         traced: Traced,
         exact: bool,
-        passthrough: bool,
+        tell: Option<Tell>,
         collected: collect::Connection,
         left_out: Arc<AtomicU32>,
     ) -> Result<Connection, Error> {
@@ -300,33 +309,13 @@ impl Connection {
         let gone = collected.clone();
         let files = Passthrough::new(source.fd, options, Box::new(move |node| gone.gone(node))).map_err(failed)?;
         files.set_notify(device.clone()).map_err(failed)?;
-        let server = Arc::new(Server { passthrough: files, collected, left_out, device: device.clone() });
-        Ok(Connection { device, server, posix_acl, passthrough, _guard: source.guard })
+        let server = Server { passthrough: Arc::new(files), collected, left_out, device: device.clone(), tell };
+        Ok(Connection { device, server: Arc::new(server), posix_acl, _guard: source.guard })
     }
 
     fn run(self) -> End {
-        let wishes = Wishes { posix_acl: self.posix_acl, passthrough: self.passthrough };
+        let wishes = Wishes { posix_acl: self.posix_acl, passthrough: self.server.tell.is_some() };
         let options = wire::Options { wishes, ..wire::Options::default() };
         Session::serve(self.device, self.server, options)
-    }
-}
-
-/// Starts the kernel plane, if it was chosen. If it does not start, the daemon plane is chosen instead, unless that is no
-/// choice.
-fn observer(choice: &mut Choice) -> Result<Option<(Observer, Ring)>, Error> {
-    if choice.plane != Plane::Kernel {
-        return Ok(None);
-    }
-    match Observer::load() {
-        Ok((observer, ring)) => {
-            // What this kernel does not let us see.
-            observer.without().iter().for_each(|what| choice.reason += &format!("; {what}"));
-            Ok(Some((observer, ring)))
-        }
-        Err(cause) if choice.is_binding => Err(Error::PlaneFailed { cause }),
-        Err(cause) => {
-            *choice = Choice::daemon(format!("the kernel plane did not start: {cause}"));
-            Ok(None)
-        }
     }
 }

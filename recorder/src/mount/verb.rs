@@ -15,9 +15,9 @@ use crate::channel::{self, Channel, Heard};
 use crate::cli::MountOptions;
 use crate::error::Error;
 use crate::plane::{self, Choice};
-use crate::print;
 use crate::serve::{Recording, Settings, Traced};
 use crate::sys::{self, Fork};
+use crate::{print, say};
 
 /// Making the trace's folder on a slow disk, mounting.
 const START: Duration = Duration::from_secs(20);
@@ -25,8 +25,13 @@ const START: Duration = Duration::from_secs(20);
 /// What the daemon tells the process that started it.
 #[derive(Serialize, Deserialize)]
 enum Told {
-    Mounted(Mounted),
-    Failed { message: String, next: String, details: Vec<String> },
+    /// And what there is to say.
+    Mounted(Mounted, Option<String>),
+    Failed {
+        message: String,
+        next: String,
+        details: Vec<String>,
+    },
 }
 
 struct Plan {
@@ -43,7 +48,7 @@ pub fn mount(options: MountOptions) -> Result<(), Error> {
     let plan = Plan::make(options)?;
     source::tell(&plan.notes);
     if foreground {
-        return live(plan, |mounted| tell(&mounted));
+        return live(plan, |mounted, said| tell(&mounted, said));
     }
     let failed = |cause| Error::system("cannot start the recorder", "fork", cause);
     let (mut ours, theirs) = channel::pair::<(), Told>().map_err(failed)?;
@@ -56,8 +61,10 @@ pub fn mount(options: MountOptions) -> Result<(), Error> {
         Fork::Parent(pid) => {
             drop((plan, theirs));
             match ours.hear(Some(sys::deadline_in(START))).map_err(failed)? {
-                Heard::Message(Told::Mounted(mounted)) => tell(&mounted),
+                Heard::Message(Told::Mounted(mounted, said)) => tell(&mounted, said),
                 Heard::Message(Told::Failed { message, next, details }) => {
+                    // With its end the directory's lock goes: what is tried next finds it free.
+                    let _ = sys::wait_for(pid);
                     return Err(Error::Recorder { message, next, details });
                 }
                 _ => return Err(Error::RecorderSilent { pid, seconds: START.as_secs() }),
@@ -67,7 +74,8 @@ pub fn mount(options: MountOptions) -> Result<(), Error> {
     }
 }
 
-fn tell(mounted: &Mounted) {
+fn tell(mounted: &Mounted, said: Option<String>) {
+    said.iter().for_each(|text| say(text));
     // Strings and numbers always are JSON.
     print(&serde_json::to_string(mounted).unwrap_or_default());
 }
@@ -102,7 +110,7 @@ fn live_detached(plan: Plan, mut caller: Channel<Told, ()>) -> ! {
     let lived = std::panic::catch_unwind(AssertUnwindSafe(|| {
         sys::become_daemon(&keep).map_err(|cause| Error::system("cannot detach", "the recorder", cause))?;
         // If nobody listens any more, the mount is there all the same.
-        live(plan, |mounted| drop(caller.send(&Told::Mounted(mounted))))
+        live(plan, |mounted, said| drop(caller.send(&Told::Mounted(mounted, said))))
     }));
     if let Ok(Err(error)) = &lived {
         let (message, next, details) = (error.to_string(), error.next(), error.details());
@@ -112,7 +120,7 @@ fn live_detached(plan: Plan, mut caller: Channel<Told, ()>) -> ! {
 }
 
 /// From the trace's first byte to its last.
-fn live(plan: Plan, announce: impl FnOnce(Mounted)) -> Result<(), Error> {
+fn live(plan: Plan, announce: impl FnOnce(Mounted, Option<String>)) -> Result<(), Error> {
     plan.source.guard_against_a_second()?;
     let signals = sys::signals(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP]);
     sys::block(&signals);
@@ -135,6 +143,10 @@ fn live(plan: Plan, announce: impl FnOnce(Mounted)) -> Result<(), Error> {
     place.mount(for_mount, &name, flags)?;
     let dev = fuse::seen_by("self", &plan.point)?.st_dev();
     recording.serve(&[dev]);
+    let said = recording.start().inspect_err(|_| {
+        recording.give_up();
+        recording.close();
+    })?;
     let mounted = Mounted {
         trace: plan.trace.to_string_lossy().into_owned(),
         mount_point: plan.point.to_string_lossy().into_owned(),
@@ -144,7 +156,7 @@ fn live(plan: Plan, announce: impl FnOnce(Mounted)) -> Result<(), Error> {
     };
     // Without a door `umount` only waits less well.
     let mut door = Door::open(dev).ok();
-    announce(mounted.clone());
+    announce(mounted.clone(), said);
     wait_for_end(&mut recording, &mut place, &signals, door.as_mut(), &mounted);
     let _waiting = door.map(|door| door.shut(&mounted));
     recording.close();

@@ -6,15 +6,18 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use glassfs_recorder::event::Plane;
+
 use super::command::{self, Overlay, Start};
 use super::cover::Cover;
 use super::members::{self, Members};
 use super::plan::{Plan, Way};
 use super::recorder::{self, Seat};
+use super::running::{Child, Recorder, Running};
 use super::sampler::Sampler;
 use super::signals::{Arrived, Before, NoStops, Signals};
 use super::words::{Facts, Go, Order, Progress, Remaining, Report};
-use crate::channel::{self, Channel, Heard};
+use crate::channel::{self, Heard};
 use crate::cli::RunOptions;
 use crate::error::Error;
 use crate::mount::mountinfo::Mount;
@@ -31,13 +34,6 @@ const VIEW_START: Duration = Duration::from_secs(20);
 const FLUSH: Duration = Duration::from_secs(30);
 /// The namespace's end, what is queued, small segments merged.
 const CLOSE: Duration = Duration::from_secs(60);
-/// Processes that are just ending when their parent has ended are not called remaining.
-const GRACE: Duration = Duration::from_millis(50);
-const GRACE_LOOK: Duration = Duration::from_millis(2);
-
-type Recorder = Channel<Order, Report>;
-type Child = Channel<Go, Progress>;
-
 /// Runs the command and says how it ended. Errors are our own failures.
 pub fn run(options: RunOptions) -> Result<Ending, Error> {
     let mut plan = Plan::make(options)?;
@@ -98,15 +94,6 @@ struct Launcher {
     recorder: Recorder,
     recorder_pid: Pid,
     recorder_gone: bool,
-}
-
-/// The command, running.
-struct Running {
-    pid: Pid,
-    child: Option<Child>,
-    failure: Option<Error>,
-    members: Members,
-    sampler: Sampler,
 }
 
 impl Launcher {
@@ -192,19 +179,34 @@ impl Launcher {
                 return;
             }
             _ => {
-                running.failure = Some(Error::RecorderSilent { pid: self.recorder_pid, seconds: VIEW_START.as_secs() });
-                // SAFETY: our own child, not yet reaped.
-                unsafe { libc::kill(running.pid, libc::SIGKILL) };
+                running.fail(Error::RecorderSilent { pid: self.recorder_pid, seconds: VIEW_START.as_secs() });
                 return;
             }
         }
         self.order(&Order::Record);
         match self.recorder.hear(Some(sys::deadline_in(VIEW_START))) {
-            Ok(Heard::Message(Report::Recording)) => {}
+            Ok(Heard::Message(Report::Recording { said })) => self.say_of_the_plane(said),
+            Ok(Heard::Message(Report::Failed { message, next, details })) => {
+                running.fail(Error::Recorder { message, next, details });
+                return self.let_the_recorder_end();
+            }
             other => self.note_end(other),
         }
         self.hand_over_early_signals(running.pid);
         let _ = child.send(&Go::Exec);
+    }
+
+    /// Until its end, and with it that of the lock on the directory.
+    fn let_the_recorder_end(&mut self) {
+        self.recorder_gone = true;
+        while let Ok(Heard::Message(_)) = self.hear_patiently(CLOSE) {}
+    }
+
+    fn say_of_the_plane(&mut self, said: Option<String>) {
+        if let Some(text) = said {
+            self.plan.choice.plane = Plane::Daemon;
+            say(&text);
+        }
     }
 
     /// What came before there was a command is the command's too, the terminal's as well: so Ctrl-C ends a run at any
@@ -284,9 +286,10 @@ impl Launcher {
             }
             _ => {
                 self.recorder_gone = true;
+                let open = if self.plan.choice.plane == Plane::Kernel { "; open files go on, untraced" } else { "" };
                 say(&format!(
                     "the recorder (process {}) was killed: in the traced directory the command now gets \"Transport endpoint is not \
-                     connected\"; what it has written is safe, the trace ends here",
+                     connected\"{open}; what it has written is safe, the trace ends here",
                     self.recorder_pid
                 ));
             }
@@ -356,37 +359,6 @@ impl Launcher {
                     return Ok(Heard::Nothing);
                 }
             }
-        }
-    }
-}
-
-impl Running {
-    /// What the command's process tells before it is the command: nothing, if exec went well.
-    fn listen(&mut self, recorder: &mut Recorder) {
-        let Some(child) = &mut self.child else { return };
-        match child.hear_now() {
-            Ok(Heard::Nothing) => return,
-            Ok(Heard::Message(Progress::Failed { what, place, errno })) => {
-                self.failure = Some(command::explain(what, place, errno))
-            }
-            Ok(Heard::Message(Progress::Mounted | Progress::Entered)) => return,
-            Ok(Heard::Closed) | Err(_) => {
-                let _ = recorder.send(&Order::Started { pid: self.pid, start_ns: wall_ns() });
-            }
-        }
-        self.child = None;
-    }
-
-    /// Those that outlive the command, after a moment for those about to end.
-    fn who_remains(&self) -> Vec<Remaining> {
-        let end = sys::deadline_in(GRACE);
-        loop {
-            while sys::reap().is_some() {}
-            let remaining = self.members.remaining();
-            if remaining.is_empty() || Instant::now() >= end {
-                return remaining;
-            }
-            sys::wait_readable([-1], Some(Instant::now() + GRACE_LOOK));
         }
     }
 }

@@ -10,6 +10,7 @@ mod members;
 mod namespace;
 mod plan;
 mod recorder;
+mod running;
 mod sampler;
 mod signals;
 mod words;

@@ -169,9 +169,16 @@ impl Watch {
             Order::Serve { devs } => self.recording.serve(&devs),
             Order::Prepare { tid } => self.recording.leave_out(tid as u32),
             Order::Record => {
-                self.recording.leave_out(0);
+                let report = match self.recording.start() {
+                    Ok(said) => Report::Recording { said },
+                    Err(error) => {
+                        self.recording.give_up();
+                        self.is_over = true;
+                        Report::Failed { message: error.to_string(), next: error.next(), details: error.details() }
+                    }
+                };
                 // A launcher that is gone is noticed by its channel's end.
-                let _ = launcher.send(&Report::Recording);
+                let _ = launcher.send(&report);
             }
             Order::Started { pid, start_ns } => {
                 self.users = vec![pid];

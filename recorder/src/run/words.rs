@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 pub enum Order {
     /// The mounts are made (st_dev of each, in order): answer requests.
     Serve { devs: Vec<u64> },
-    /// This thread's requests are our own preparations, until `Record`. Answered by `Recording`.
+    /// This thread's requests are our own preparations, until `Record`.
     Prepare { tid: i32 },
-    /// The next requests are the command's.
+    /// The next requests are the command's. Answered by `Recording` or `Failed`.
     Record,
     /// The command runs.
     Started { pid: i32, start_ns: i64 },
@@ -25,7 +25,10 @@ pub enum Report {
     Ready {
         pid: i32,
     },
-    Recording,
+    /// The answer to `Record`. `said`: system calls were to be recorded, and it is requests.
+    Recording {
+        said: Option<String>,
+    },
     Failed {
         message: String,
         next: String,

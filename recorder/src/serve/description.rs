@@ -24,7 +24,7 @@ pub fn about(settings: &Settings) -> About {
     about.mode = if settings.exact { "exact" } else { "default" }.into();
     about.mounts = settings.traced.iter().enumerate().map(|(number, traced)| mount(number as u32, traced)).collect();
     about.command = settings.command.clone();
-    about.notes = settings.notes.iter().map(note).collect();
+    about.notes = settings.notes.iter().chain(&settings.choice.note_of_failure()).map(note).collect();
     about
 }
 
@@ -39,7 +39,7 @@ fn mount(connection: u32, traced: &Traced) -> trace::Mount {
     }
 }
 
-fn note(note: &Note) -> trace::Note {
+pub fn note(note: &Note) -> trace::Note {
     let as_text = |path: &Option<PathBuf>| path.as_deref().map(text);
     trace::Note {
         kind: note.kind.into(),
