@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const SOURCE: &str = "src/observe/program.bpf.c";
-const HEADERS: [&str; 5] = [
+const HEADERS: [&str; 6] = [
     "src/observe/kernel.h",
     "src/observe/state.h",
     "src/observe/files.h",
+    "src/observe/tasks.h",
     "src/observe/bucket.h",
     "src/observe/shed.h",
 ];

@@ -1,6 +1,7 @@
 """The kernel plane when its recorder is killed, beside a second one, and where numbers mean something else: other mounts'
 inodes, a namespace's process ids."""
 
+import json
 import os
 import signal
 import subprocess
@@ -105,3 +106,44 @@ def test_a_command_goes_on_untraced_when_its_recorder_is_killed_and_no_mount_is_
     assert not places.mounted_at(source)
     assert_whole(file, int(lines))
     assert_complete_until_it_ends(Trace(trace), int(lines))
+
+
+# Its own pid, its thread's and its child's, as the namespace numbers them, around what each does to the file.
+IN_A_NAMESPACE = textwrap.dedent("""
+    import json, os, sys, threading
+    place = sys.argv[1]
+    held = os.open(place, os.O_CREAT | os.O_RDWR, 0o644)
+    os.write(held, b"x" * 100)
+    def read(size):
+        os.pread(held, size, 0)
+        tids[size] = threading.get_native_id()
+    tids = {}
+    thread = threading.Thread(target=read, args=(7,))
+    thread.start()
+    thread.join()
+    child = os.fork()
+    if child == 0:
+        os.pread(held, 9, 0)
+        os._exit(0)
+    os.waitpid(child, 0)
+    print(json.dumps({"main": os.getpid(), "thread": tids[7], "child": child}))
+""")
+
+
+def test_pids_and_paths_in_a_container_are_those_that_it_knows(source: Path, public: Path) -> None:
+    words = ["unshare", "--mount", "--pid", "--fork", "--mount-proc", str(recorder.binary()), "run", *KERNEL]
+    words += ["--trace", str(public / "trace"), "-d", str(source), "--"]
+    words += [sys.executable, "-c", IN_A_NAMESPACE, str(source / "file")]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    numbers = json.loads(done.stdout)
+    assert numbers["main"] < 100, "it is a namespace of its own"
+    trace = Trace(public / "trace")
+    where = "from events where path = ? and kind = 'call' and result = ?"
+    rows = {size: trace.rows(f"select op, pid, tid, comm {where}", str(source / "file"), size) for size in (100, 7, 9)}
+    assert [row[:3] for row in rows[100]] == [("write", numbers["main"], numbers["main"])]
+    assert [row[:3] for row in rows[7]] == [("read", numbers["main"], numbers["thread"])]
+    assert [row[:3] for row in rows[9]] == [("read", numbers["child"], numbers["child"])]
+    known = trace.rows("select distinct pid from processes where cmdline like '%json.dumps%'")
+    assert (numbers["main"],) in known
+    trace.assert_balanced()

@@ -67,10 +67,26 @@ struct cred {
 struct thread_info {
 	u32 status;
 };
+struct ns_common {
+	u32 inum;
+};
+struct pid_namespace {
+	struct ns_common ns;
+};
+struct upid {
+	s32 nr;
+	struct pid_namespace *ns;
+};
+struct pid {
+	u32 level;
+	struct upid numbers[1];
+};
 struct task_struct {
 	struct thread_info thread_info;
 	s32 pid;
 	s32 tgid;
+	struct task_struct *group_leader;
+	struct pid *thread_pid;
 	struct files_struct *files;
 	const struct cred *cred;
 	char comm[16];

@@ -1,5 +1,6 @@
 //! Loads and attaches the program, and tells it which mounts are ours.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use aya::maps::{Array, Map, MapData};
@@ -148,12 +149,15 @@ fn with_casts(btf: &Btf) -> Option<Vec<u8>> {
 }
 
 fn load_bytes(object: &[u8], btf: &Btf, cpus: usize, room: Room) -> Result<Ebpf, Failure> {
-    let self_tgid = std::process::id();
+    let pid_namespace = pid_namespace();
+    // In a container the kernel's own number of this process is not known; that it is left out only spares time.
+    let self_tgid = if pid_namespace == 0 { std::process::id() } else { 0 };
     let (ring_mask, slot_mask) = (room.reports as u32 - 1, room.slots - 1);
     let calls = names_by_number();
     let mut loader = EbpfLoader::new();
     loader.btf(Some(btf));
     loader.override_global("self_tgid", &self_tgid, true);
+    loader.override_global("pid_namespace", &pid_namespace, true);
     loader.override_global("ring_mask", &ring_mask, true);
     loader.override_global("slot_mask", &slot_mask, true);
     loader.override_global("calls", &calls, true);
@@ -211,6 +215,14 @@ fn ring(ebpf: &mut Ebpf, cpus: usize, per_cpu: usize) -> Result<Ring, Failure> {
     };
     debug_assert!(CONTROL_BYTES.is_multiple_of(64));
     Ring::map(fd("records")?, fd("controls")?, sheds, (cpus, per_cpu)).map_err(Failure::Map)
+}
+
+/// Whose numbers of processes are ours: its inode, 0 for the first.
+fn pid_namespace() -> u32 {
+    /// PROC_PID_INIT_INO of the kernel: the same on every machine.
+    const FIRST: u64 = 0xEFFF_FFFC;
+    let inode = std::fs::metadata("/proc/self/ns/pid").map_or(FIRST, |of| of.ino());
+    if inode == FIRST { 0 } else { inode as u32 }
 }
 
 /// The kernel's own dev_t: 12 bits of major, 20 of minor.

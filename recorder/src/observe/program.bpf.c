@@ -5,6 +5,7 @@
 #include "kernel.h"
 #include "state.h"
 #include "files.h"
+#include "tasks.h"
 #include "bucket.h"
 #include "shed.h"
 
@@ -98,8 +99,8 @@ INLINE void release(struct slot *slot, struct pt_regs *regs)
 
 INLINE void who(struct record *record, struct task_struct *task)
 {
-	record->tid = task->pid;
-	record->pid = task->tgid;
+	record->tid = tid_of(task);
+	record->pid = pid_of(task);
 	record->uid = task->cred->fsuid.val;
 	record->gid = task->cred->fsgid.val;
 	__builtin_memcpy(record->comm, task->comm, sizeof record->comm);
@@ -276,8 +277,8 @@ SEC("tp_btf/fuse_request_send") int request_sent(u64 *ctx)
 	record.file = request->in.h.unique;
 	record.kind = KIND_REQUEST;
 	record.connection = mount->connection;
-	record.tid = task->pid;
-	record.pid = task->tgid;
+	record.tid = tid_of(task);
+	record.pid = pid_of(task);
 	u32 cpu = bpf_get_smp_processor_id();
 	struct control *control = control_of(cpu);
 	if (control && !put(control, cpu, &record, 0))
