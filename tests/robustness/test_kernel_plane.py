@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -146,4 +147,86 @@ def test_pids_and_paths_in_a_container_are_those_that_it_knows(source: Path, pub
     assert [row[:3] for row in rows[9]] == [("read", numbers["child"], numbers["child"])]
     known = trace.rows("select distinct pid from processes where cmdline like '%json.dumps%'")
     assert (numbers["main"],) in known
+    trace.assert_balanced()
+
+
+# Reads and writes two files in turn, each with sizes and numbers of its own.
+BOTH_FILES = textwrap.dedent("""
+    import os, sys
+    one, other = [os.open(place, os.O_CREAT | os.O_RDWR, 0o644) for place in sys.argv[1:]]
+    for turn in range(500):
+        os.pwrite(one, b"1" * 11, 11 * turn)
+        os.pread(one, 11, 0)
+        if turn % 2 == 0:
+            os.pwrite(other, b"2" * 22, 22 * turn)
+            os.pread(other, 22, 0)
+            os.fsync(other)
+    os.close(other)
+    os.close(one)
+""")
+IN_ONE = {("write", 11, 500), ("read", 11, 500), ("close", 0, 1)}
+IN_OTHER = {("write", 22, 250), ("read", 22, 250), ("fsync", 0, 250), ("close", 0, 1)}
+
+
+def calls_on(trace: Trace, file: Path) -> set[tuple[str, int, int]]:
+    return set(
+        trace.rows(
+            "select op, result, count(*) from events where kind = 'call' and path = ? and op <> 'open' and op <> 'create' "
+            "group by op, result",
+            str(file),
+        )
+    )
+
+
+def data_calls(trace: Trace) -> int:
+    return int(str(trace.one("select count(*) from events where op in ('read', 'write') and kind = 'call'")))
+
+
+@pytest.fixture
+def others(public: Path) -> Iterator[Path]:
+    """Another fresh ext4: what is made there first has the numbers of what was made first on the other one."""
+    with places.loop_ext4(public / "other", megabytes=64) as place:
+        (place / "source").mkdir()
+        yield place / "source"
+
+
+def test_two_recorders_at_once_see_their_own_mounts_calls(source: Path, others: Path, public: Path) -> None:
+    points = [public / name for name in ("one", "two")]
+    for point in points:
+        point.mkdir()
+    with (
+        recorder.mounted(source, points[0], public / "trace-1", extra=KERNEL),
+        recorder.mounted(others, points[1], public / "trace-2", extra=KERNEL),
+    ):
+        places.run(sys.executable, "-c", BOTH_FILES, points[0] / "file", points[1] / "file")
+    for number, expected in enumerate((IN_ONE, IN_OTHER)):
+        trace = Trace(public / f"trace-{number + 1}")
+        assert calls_on(trace, points[number] / "file") == expected
+        assert data_calls(trace) == sum(count for op, _, count in expected if op in ("read", "write"))
+        trace.assert_balanced()
+
+
+def test_two_directories_of_one_recorder_are_told_apart(source: Path, others: Path, public: Path) -> None:
+    words = [sys.executable, "-c", BOTH_FILES, source / "file", others / "file"]
+    done = recorder.run_traced([source, others], words, public / "trace", extra=KERNEL)
+    assert done.returncode == 0, done.stderr
+    trace = Trace(public / "trace")
+    assert calls_on(trace, source / "file") == IN_ONE
+    assert calls_on(trace, others / "file") == IN_OTHER
+    trace.assert_balanced()
+
+
+def test_a_file_elsewhere_with_the_same_inode_number_is_not_taken_for_a_traced_one(
+    source: Path, others: Path, public: Path
+) -> None:
+    for place in (source, others):
+        (place / "file").touch()
+    assert (source / "file").stat().st_ino == (others / "file").stat().st_ino
+    words = [sys.executable, "-c", BOTH_FILES, source / "file", others / "file"]
+    done = recorder.run_traced([source], words, public / "trace", extra=KERNEL)
+    assert done.returncode == 0, done.stderr
+    trace = Trace(public / "trace")
+    assert calls_on(trace, source / "file") == IN_ONE
+    assert data_calls(trace) == 1000
+    assert trace.rows("select distinct path from events where path like '%other%'") == []
     trace.assert_balanced()
