@@ -1,4 +1,4 @@
-"""The trace against strace in the same run: equal where a request is a call, and named for what they are where not."""
+"""The daemon plane's trace against strace in the same run: equal where a request is a call, and named for what they are where not."""
 
 import errno
 import itertools
@@ -18,6 +18,7 @@ from support.traces import Trace
 
 HERE = Path(__file__).parent
 pytestmark = [pytest.mark.root, pytest.mark.mount]
+DAEMON = ("--plane", "daemon")
 # Requests that are one successful call each (spikes: 5); lookups, attributes and flushes are not.
 ONE_TO_ONE = (
     "create",
@@ -50,6 +51,7 @@ class Both:
             [directory],
             ["strace", *straces.OPTIONS, "-o", prefix, *words],
             scratch / "traces/trace",
+            extra=DAEMON,
             timeout=240,
             cwd=directory,
             **options,
@@ -314,7 +316,7 @@ def test_requests_are_named_for_what_they_are(name: str, directory: Path, scratc
     program = scratch / "program.py"
     program.write_text(PROGRAM.format(prepare=prepare, act=act))
     done = recorder.run_traced(
-        [directory], [sys.executable, "-I", program], scratch / "traces/trace", extra=("--exact",), cwd=directory
+        [directory], [sys.executable, "-I", program], scratch / "traces/trace", extra=(*DAEMON, "--exact"), cwd=directory
     )
     assert done.returncode == 0, done.stderr
     seen = between(Trace(scratch / "traces/trace"), f"{directory}/before", f"{directory}/after")
