@@ -3,6 +3,7 @@ inodes, a namespace's process ids."""
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -229,4 +230,39 @@ def test_a_file_elsewhere_with_the_same_inode_number_is_not_taken_for_a_traced_o
     assert calls_on(trace, source / "file") == IN_ONE
     assert data_calls(trace) == 1000
     assert trace.rows("select distinct path from events where path like '%other%'") == []
+    trace.assert_balanced()
+
+
+# 32-bit system calls: open, 50 times read, exit. The first program of its file, so that it is an exec that ends in them.
+OF_32_BITS = """
+static int call(int number, int one, int two, int three)
+{
+    int result;
+    __asm__ volatile("int $0x80" : "=a"(result) : "a"(number), "b"(one), "c"(two), "d"(three) : "memory");
+    return result;
+}
+void _start(void)
+{
+    static char into[100];
+    int fd = call(5, (int)"file", 0, 0);
+    for (int number = 0; number < 50; number++)
+        call(3, fd, (int)into, 10);
+    call(1, 0, 0, 0);
+}
+"""
+
+
+def test_what_a_32_bit_program_asks_of_the_recorder_stays_a_request(source: Path, public: Path) -> None:
+    (public / "program.c").write_text(OF_32_BITS)
+    program = public / "program"
+    words = ["gcc", "-m32", "-nostdlib", "-static", "-no-pie", "-O1", "-o", program, public / "program.c"]
+    if shutil.which("gcc") is None or places.run(*words, check=False).returncode:
+        pytest.skip("gcc makes no 32-bit programs here")
+    (source / "file").write_bytes(b"x" * 1000)
+    done = recorder.run_traced([source], [program], public / "trace", extra=KERNEL, cwd=source)
+    assert done.returncode == 0, done.stderr
+    trace = Trace(public / "trace")
+    counts = trace.counts(f"kind = 'request' and path = '{source / 'file'}'")
+    assert {"lookup": 1, "open": 1, "release": 1}.items() <= counts.items(), counts
+    assert trace.counts("kind = 'call'") == {}, "none was passed off as one"
     trace.assert_balanced()

@@ -235,11 +235,17 @@ INLINE u64 end_of(u64 file)
 #endif
 }
 
+/* An exec of a 32-bit program ends under that world's number, which is munmap's here (set_personality_ia32 in the kernel). */
+#define EXECVE 59
+#define EXECVE_OF_32_BITS 11
+
 SEC("tp_btf/sys_exit") int call_ends(u64 *ctx)
 {
 	struct pt_regs *regs = (void *)ctx[0];
 	s64 result = ctx[1];
 	u64 nr = regs->orig_ax;
+	if (nr == EXECVE_OF_32_BITS && bpf_get_current_task_btf()->thread_info.status & TS_COMPAT)
+		nr = EXECVE;
 	if (nr >= CALLS || !calls[nr])
 		return 0;
 	struct slot *slot = slot_of(regs);
