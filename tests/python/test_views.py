@@ -73,6 +73,17 @@ def test_a_lasting_mount_is_called_by_its_place(tmp_path: Path, same_as_stored: 
     same_as_stored("summary-mount", drawn(summary_of(writer)))
 
 
+def test_why_there_are_only_requests_is_said_where_nobody_wished_so(tmp_path: Path):
+    writer = database_run(tmp_path / "db_bench-4711")
+    why = "the kernel plane did not start: the kernel does not take the eBPF program"
+    writer.describe(plane_reason=f"{why}\nits log", notes=[{"kind": "plane", "text": f"{why}; requests are recorded"}])
+    text = " ".join(drawn(summary_of(writer)).split())
+    assert f"daemon plane; {why};" in text and "its log" not in text
+    assert f"{why}; requests are recorded" in text
+    writer.describe(plane_reason="asked for", notes=[])
+    assert "asked for" not in drawn(summary_of(writer))
+
+
 def test_large_numbers_and_long_names_keep_their_columns(tmp_path: Path, same_as_stored: Stored):
     """Figures of a long day on a large database: nothing may run into its neighbour."""
     small = summary_of(database_run(tmp_path / "db_bench-4711"))

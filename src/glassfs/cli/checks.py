@@ -163,7 +163,7 @@ def kernel_plane(facts: Facts) -> Check:
     """Whether system calls can be seen, not only requests."""
     plane = facts["kernel_plane"]
     if plane["works"]:
-        return Check("kernel-plane", "pass", "system calls can be seen: --plane kernel")
+        return Check("kernel-plane", "pass", "system calls can be seen, not only requests: --plane kernel")
     return Check("kernel-plane", "warn", f"requests can be seen, system calls not: {plane['missing']}", plane["next"])
 
 

@@ -149,6 +149,7 @@ class Headline:
     end_reason: str | None
     noun: str
     plane: str
+    plane_reason: str | None
     mode: str
     host: str | None
     start_ns: int

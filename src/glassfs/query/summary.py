@@ -52,6 +52,7 @@ def headline(asked: Asked) -> Headline:
         end_reason=about.end_reason,
         noun=about.noun,
         plane=about.plane,
+        plane_reason=about.plane_reason,
         mode=about.mode,
         host=about.host,
         start_ns=(command and command.start_ns) or about.start_ns,

@@ -88,8 +88,14 @@ def _outcome(headline: Headline) -> str:
 def _context(headline: Headline, width: int) -> str:
     parts = [moment(headline.start_ns), f"on {safe(headline.host)}" if headline.host else ""]
     mode = ", every lookup asked (--exact)" if headline.mode == "exact" else ""
-    parts += [f"{headline.plane} plane{mode}", ", ".join(safe(each) for each in headline.mount_points)]
+    parts += [f"{headline.plane} plane{mode}", _why(headline), ", ".join(safe(each) for each in headline.mount_points)]
     return wrapped([part for part in parts if part], separator="; ", width=width, indent=2)
+
+
+def _why(headline: Headline) -> str:
+    """Why only requests were recorded, if nobody wished so; its first line, since a loader's words may follow."""
+    reason = headline.plane_reason or ""
+    return safe(reason.partition("\n")[0]) if headline.plane == "daemon" and reason != "asked for" else ""
 
 
 def _facts(summary: Summary, *, paint: Paint, width: int) -> list[str]:
