@@ -316,7 +316,11 @@ def test_requests_are_named_for_what_they_are(name: str, directory: Path, scratc
     program = scratch / "program.py"
     program.write_text(PROGRAM.format(prepare=prepare, act=act))
     done = recorder.run_traced(
-        [directory], [sys.executable, "-I", program], scratch / "traces/trace", extra=(*DAEMON, "--exact"), cwd=directory
+        [directory],
+        [sys.executable, "-I", program],
+        scratch / "traces/trace",
+        extra=(*DAEMON, "--exact"),
+        cwd=directory,
     )
     assert done.returncode == 0, done.stderr
     seen = between(Trace(scratch / "traces/trace"), f"{directory}/before", f"{directory}/after")

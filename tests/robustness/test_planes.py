@@ -119,7 +119,10 @@ def test_the_kernel_plane_that_was_asked_for_is_an_error_with_the_next_step(
     case: Case, tree: Path, mount_point: Path, public: Path
 ) -> None:
     asked = "--plane kernel"
-    for verb, status in ((f"run {asked} -- touch ran", RUN_FAILED), (f"mount {asked} {tree} {mount_point}", ENVIRONMENT)):
+    for verb, status in (
+        (f"run {asked} -- touch ran", RUN_FAILED),
+        (f"mount {asked} {tree} {mount_point}", ENVIRONMENT),
+    ):
         done = answer(f"{GLASSFS} {verb}", tree, public, case.unfit, case.refused)
         assert (done.returncode, done.stdout) == (status, ""), done.stderr
         first, second = done.stderr.splitlines()
@@ -176,7 +179,9 @@ def another_fuse(public: Path) -> Iterator[Path]:
         serving.wait(20)
 
 
-@pytest.mark.parametrize(("stacked", "fs_type"), [(overlay, "overlay"), (another_fuse, "fuse")], ids=["overlay", "FUSE"])
+@pytest.mark.parametrize(
+    ("stacked", "fs_type"), [(overlay, "overlay"), (another_fuse, "fuse")], ids=["overlay", "FUSE"]
+)
 def test_a_directory_of_a_filesystem_on_another_has_no_kernel_plane(
     stacked: object, fs_type: str, ext4: Path, public: Path
 ) -> None:
@@ -198,7 +203,9 @@ def test_a_directory_of_a_filesystem_on_another_has_no_kernel_plane(
 # Both come after everything that can be looked at beforehand: at the last step of loading, and when it is mounted.
 HALF_WAY = [
     pytest.param(Refused(refused.BPF, 0, refused.RAW_TRACEPOINT_OPEN), "the eBPF program", id="attaching"),
-    pytest.param(Refused(refused.IOCTL, 1, refused.BACKING_OPEN), "the kernel takes no backing files", id="backing files"),
+    pytest.param(
+        Refused(refused.IOCTL, 1, refused.BACKING_OPEN), "the kernel takes no backing files", id="backing files"
+    ),
 ]
 
 

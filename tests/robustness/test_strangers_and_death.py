@@ -56,7 +56,7 @@ def assert_whole(file: Path, lines: int) -> None:
 def assert_complete_until_it_ends(trace: Trace, lines: int) -> None:
     """No goodbye, and of the writes all that came before the last one that is there."""
     assert trace.about["end_ns"] is None
-    stored, last = trace.rows("select count(distinct \"offset\"), max(\"offset\") from events where op = 'write'")[0]
+    stored, last = trace.rows('select count(distinct "offset"), max("offset") from events where op = \'write\'')[0]
     assert stored == last // LINE_BYTES + 1
     assert 0 < stored < lines
 
