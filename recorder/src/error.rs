@@ -149,7 +149,7 @@ impl Error {
             Error::MountNotSeen { target } => {
                 format!("look at `findmnt {}`: something else was mounted there at the same time", target.display())
             }
-            Error::Trace { .. } | Error::TracePlace { .. } => "name a place that can be written: --trace DIR".into(),
+            Error::Trace { .. } | Error::TracePlace { .. } => "name a place that can be written: -o PATH".into(),
             Error::Recorder { next, .. } => next.clone(),
             Error::CommandNotFound { .. } => "check the name, or give a path".into(),
             Error::CommandNotExecutable { name, .. } => format!("check its mode and first line: ls -l {name}"),
@@ -193,7 +193,7 @@ impl Error {
             Error::SourceInsideMountPoint { .. } => "choose a mount point that does not hide the source".into(),
             Error::AlreadyMounted { path } => format!("glassfs umount {}", path.display()),
             Error::DeadMount { path, .. } => format!("glassfs umount {}", path.display()),
-            Error::TraceInside { .. } => "name a place outside: --trace DIR".into(),
+            Error::TraceInside { .. } => "name a place outside: -o PATH".into(),
             Error::NotOurs { .. } => "see `findmnt -t fuse.glassfs` for those that are".into(),
             Error::Busy { .. } => "end those processes or let them leave the directory, then again".into(),
             _ => "see `glassfs doctor`".into(),

@@ -113,7 +113,7 @@ class Filter:
                 words = [*value.any_of, *(f"not {word}" for word in value.none_of)]
                 parts.append(f"{each.name} {', '.join(words)}")
         if self.min_latency_ns is not None:
-            parts.append(f"at least {self.min_latency_ns / 1000:g}us")
+            parts.append(f"at least {units.duration(self.min_latency_ns)}")
         parts.extend(f"{word} {value}" for word, value in (("from", self.since), ("to", self.until)) if value)
         return "; ".join(parts)
 

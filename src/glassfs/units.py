@@ -1,4 +1,4 @@
-"""Durations and sizes as people type them: `10ms`, `1.5h`, `7d`; `10G`, `512MiB`."""
+"""Durations and sizes as people type them: `10ms`, `1.5h`, `7d`; `10G`, `512MiB`; and a duration written so again."""
 
 from __future__ import annotations
 
@@ -37,6 +37,12 @@ def parse_duration_ns(text: str) -> int:
         return 0
     hint = f"Say the unit: {text}ms or {text}s." if quantity and not quantity[2] else "For example 500us, 10ms, 2s, 7d."
     raise BadUsage(f"'{text}' is no duration", next_step=hint)
+
+
+def duration(ns: int) -> str:
+    """In the largest unit of which it is at least one, up to seconds."""
+    unit = next(unit for unit in ("s", "ms", "us", "ns") if ns >= _NS_PER[unit] or unit == "ns")
+    return f"{ns / _NS_PER[unit]:g}{unit}"
 
 
 def parse_size_bytes(text: str) -> int:

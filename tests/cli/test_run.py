@@ -57,6 +57,21 @@ def test_a_command_that_a_signal_ended_ends_glassfs_by_the_same(glassfs, number)
     assert (answer.status, answer.err) == (-number, "")
 
 
+@pytest.mark.parametrize("lived_s", [0.2, 0.6, 0.8, 1.1])
+def test_how_the_command_ended_is_in_its_trace_whenever_it_ends(glassfs, lived_s):
+    answer = glassfs("run", "--json", "--", "sh", "-c", f"echo text > file; sleep {lived_s}; exit 7")
+    said = json.loads(answer.out.splitlines()[-1])
+    assert (answer.status, said["headline"]["exit_status"]) == (7, 7)
+    assert said["coverage"]["program_bytes"] > 0
+
+
+@pytest.mark.parametrize("words", [[], ["--"], ["--plane", "none", "--", "true"], ["--nothing", "true"]])
+def test_misuse_of_run_is_told_from_its_command_by_the_status(glassfs, words):
+    answer = glassfs("run", *words)
+    assert answer.status == 125
+    assert "glassfs run --help" in answer.err
+
+
 def test_a_command_that_is_not_there_is_127(glassfs, same_text):
     answer = glassfs("run", "--", "no-such-command")
     assert (answer.status, answer.out) == (127, "")

@@ -45,8 +45,7 @@ pub struct Status {
 impl Look {
     /// None: no such thread (any more), or it lives outside our pid namespace.
     pub fn at(tid: u32) -> Option<Look> {
-        // A thread's own `stat`: that of the process sums up the times of all its threads.
-        let stat = read(&format!("/proc/{tid}/task/{tid}/stat"), MAX_STAT_BYTES)?;
+        let stat = stat(tid)?;
         let (comm, start_ticks) = parse_stat(&stat)?;
         Some(Look {
             comm: comm.to_vec(),
@@ -96,6 +95,16 @@ pub(super) fn hash(bytes: &[u8]) -> u64 {
 }
 
 /// (comm, start time in clock ticks) of `PID (comm) S PPID ...`; a comm may itself contain spaces and brackets.
+/// Since boot, in clock ticks: of a process' first thread that of the process.
+pub fn start_ticks(tid: u32) -> Option<u64> {
+    Some(parse_stat(&stat(tid)?)?.1)
+}
+
+/// A thread's own: that of the process sums up the times of all its threads.
+fn stat(tid: u32) -> Option<Vec<u8>> {
+    read(&format!("/proc/{tid}/task/{tid}/stat"), MAX_STAT_BYTES)
+}
+
 fn parse_stat(stat: &[u8]) -> Option<(&[u8], u64)> {
     /// proc(5): field 22 is the start time; the first field behind the comm is number 3.
     const START_TIME: usize = 22 - 3;

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rustc_hash::FxHashMap;
 
-use super::look::{Look, Mark, comm, comm_mark, status};
+use super::look::{Look, Mark, comm, comm_mark, start_ticks, status};
 use crate::event::escape;
 
 /// The task of requests that the kernel makes on its own: it is nobody.
@@ -294,11 +294,13 @@ impl Processes {
 
     fn program(&self, tid: u32, look: &Look) -> Program {
         let status = status(tid);
+        let pid = status.pid.unwrap_or(tid);
+        let ticks = if pid == tid { Some(look.start_ticks) } else { start_ticks(pid) };
         Program {
-            pid: status.pid.unwrap_or(tid),
+            pid,
             ppid: status.ppid,
             uid: status.uid,
-            started_boot_ns: Some(look.start_ticks.saturating_mul(self.ns_per_tick)),
+            started_boot_ns: ticks.map(|ticks| ticks.saturating_mul(self.ns_per_tick)),
             comm: escape(&look.comm).into(),
             exe: look.exe(),
             cmdline: look.cmdline(),

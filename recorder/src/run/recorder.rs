@@ -21,6 +21,9 @@ use crate::sys::{self, Fork};
 
 /// How often a mount that cannot be private is tried to be taken away, and a launcher's silence is looked into.
 const LOOK: Duration = Duration::from_millis(500);
+/// The view of a command goes in the midst of its end, some time before the launcher can tell of it: as long as a large
+/// process may take for the rest.
+const END: Duration = Duration::from_secs(10);
 /// The last segment onto a disk that is stalled.
 const FLUSH: Duration = Duration::from_secs(25);
 
@@ -142,7 +145,11 @@ impl Watch {
             let heard = if self.is_alone { -1 } else { launcher.as_raw_fd() };
             let needs_looks = !self.in_place.is_empty() || self.recording.has_ended();
             let deadline = needs_looks.then_some(self.next_look);
+            let had_ended = self.recording.has_ended();
             let [_, from_launcher] = sys::wait_readable([ended, heard], deadline);
+            if !had_ended && self.recording.has_ended() {
+                self.next_look = Instant::now() + if self.recording.was_unmounted() { END } else { LOOK };
+            }
             if from_launcher {
                 self.obey(launcher);
             }

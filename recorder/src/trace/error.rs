@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    #[error("the trace folder {path:?} is already there and not empty; name another place with --trace, or remove it")]
+    #[error("the trace folder {path:?} is already there and not empty; name another place with -o, or remove it")]
     NotEmpty { path: PathBuf },
-    #[error("the trace place {path:?} is not a directory; name another with --trace")]
+    #[error("the trace place {path:?} is not a directory; name another with -o")]
     NotADirectory { path: PathBuf },
     #[error("cannot {action} {path:?}: {cause}; {}", next_step(cause))]
     Folder { action: &'static str, path: PathBuf, cause: io::Error },
@@ -26,10 +26,10 @@ impl Error {
 
 fn next_step(cause: &io::Error) -> &'static str {
     match cause.raw_os_error() {
-        Some(libc::EACCES | libc::EPERM) => "name a place you may write to with --trace",
-        Some(libc::EROFS) => "that disk is read-only: name a place on another with --trace",
-        Some(libc::ENOSPC | libc::EDQUOT) => "free some space there, or name a place on another disk with --trace",
-        Some(libc::ENOTDIR | libc::EEXIST) => "a part of that path is not a directory: name another with --trace",
-        _ => "name another place with --trace",
+        Some(libc::EACCES | libc::EPERM) => "name a place you may write to with -o",
+        Some(libc::EROFS) => "that disk is read-only: name a place on another with -o",
+        Some(libc::ENOSPC | libc::EDQUOT) => "free some space there, or name a place on another disk with -o",
+        Some(libc::ENOTDIR | libc::EEXIST) => "a part of that path is not a directory: name another with -o",
+        _ => "name another place with -o",
     }
 }

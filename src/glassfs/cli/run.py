@@ -17,13 +17,25 @@ from glassfs.places import state_directories
 from glassfs.trace import Trace
 
 
-@click.command(context_settings={"allow_interspersed_args": False}, options_metavar="[OPTIONS] --")
+class _Run(click.Command):
+    """Whoever runs something through us tells our failures from the command's by their status, misuse too."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.exit_code = RunFailed.exit_code
+            raise
+
+
+@click.command(cls=_Run, context_settings={"allow_interspersed_args": False}, options_metavar="[OPTIONS] --")
 @click.option(
     "-d",
     "directories",
     metavar="DIR",
     multiple=True,
-    type=click.Path(path_type=Path),
+    # Not looked at here: the recorder says what is wrong with it, and what helps.
+    type=click.Path(path_type=Path, readable=False),
     help="Trace this directory tree; may be given often. Default: the current directory.",
 )
 @new_trace.output_options

@@ -89,23 +89,23 @@ def _when(ns: int) -> str:
 
 @traces.command()
 @click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@json_option
 @color_option
 @ends_quietly
-def remove(names: tuple[str, ...]) -> None:
+def remove(names: tuple[str, ...], as_json: bool) -> None:
     """Remove traces for good."""
     places.sweep()
     # All are looked up before the first one goes: a wrong name removes nothing, and @2 stays @2.
     doomed = {entry.path: entry for entry in map(places.find_entry, names)}
     for entry in doomed.values():
         places.refuse_live(entry)
+    sizes = {path: entry.size_bytes() for path, entry in doomed.items()}
     for entry in doomed.values():
-        _remove(entry)
-
-
-def _remove(entry: places.Entry) -> None:
-    freed = entry.size_bytes()
-    places.remove(entry)
-    talk(f"removed {safe(entry.name)}, {size(freed)}")
+        places.remove(entry)
+        if not as_json:
+            talk(f"removed {safe(entry.name)}, {size(sizes[entry.path])}")
+    if as_json:
+        answer_json(_removed_of(list(doomed.values()), sizes, dry_run=False))
 
 
 @traces.command()
@@ -132,7 +132,7 @@ def prune(older_than: str | None, keep: int | None, max_size: str | None, dry_ru
     removed = [entry for entry in doomed if dry_run or _removed(entry)]
     freed = sum(sizes[entry.path] for entry in removed)
     if as_json:
-        answer_json(_pruned(removed, sizes, dry_run=dry_run))
+        answer_json(_removed_of(removed, sizes, dry_run=dry_run))
         return
     for entry in removed:
         click.echo(f"{safe(entry.name)}  {size(sizes[entry.path])}")
@@ -150,7 +150,7 @@ def _removed(entry: places.Entry) -> bool:
     return True
 
 
-def _pruned(removed: list[places.Entry], sizes: dict[Any, int], *, dry_run: bool) -> dict[str, Any]:
+def _removed_of(removed: list[places.Entry], sizes: dict[Any, int], *, dry_run: bool) -> dict[str, Any]:
     shown = [{"name": entry.name, "folder": str(entry.path), "bytes_on_disk": sizes[entry.path]} for entry in removed]
     return {"removed": shown, "dry_run": dry_run, "bytes_freed": sum(sizes[entry.path] for entry in removed)}
 
@@ -172,4 +172,5 @@ def check(name: str, as_json: bool) -> None:
         click.echo(f"{safe(trace.about.name)}: {count(found.events)} events in {count(found.segments)} files")
         warn(found.problems)
     if found.problems:
-        raise DamagedTrace(f"{len(found.problems)} problems in this trace", where=str(trace.path))
+        many = "1 problem" if len(found.problems) == 1 else f"{len(found.problems)} problems"
+        raise DamagedTrace(f"{many} in this trace", where=str(trace.path))

@@ -170,3 +170,21 @@ fn threads_are_forgotten_oldest_first_beyond_the_bound() {
     assert_eq!(news.tasks.len() - news.retired.len(), kept);
     assert!(news.retired.contains(&tasks[0]) && !news.retired.contains(&tasks[threads as usize - 1]));
 }
+
+#[test]
+fn a_thread_began_when_its_process_did() {
+    let started = |tid| {
+        let processes = Processes::new();
+        processes.task(tid, true, 0);
+        processes.news().tasks[0].program.clone().expect("alive").started_boot_ns
+    };
+    let pid = std::process::id();
+    let of_a_younger_thread = move || {
+        // SAFETY: gettid has no conditions.
+        let tid = unsafe { libc::gettid() } as u32;
+        (start_ticks(tid) > start_ticks(pid)).then(|| started(tid))
+    };
+    // Until it is not in the same clock tick any more.
+    let found = std::iter::repeat_with(|| std::thread::spawn(of_a_younger_thread).join().expect("no panic")).flatten().next();
+    assert_eq!(found, Some(started(pid)));
+}
