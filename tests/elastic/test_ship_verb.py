@@ -106,7 +106,8 @@ def status(home: Home) -> dict[str, Any]:
     return found
 
 
-def test_in_a_pipe_there_is_one_line_or_one_object(server: RealServer, home: Home, writer: TraceWriter) -> None:
+def test_in_a_pipe_there_is_one_line_or_one_object(proxy: FaultProxy, home: Home, writer: TraceWriter) -> None:
+    proxy.then([])
     assert "nothing was shipped yet" in home.elastic("status").stderr
     done = home.elastic("ship", str(writer.path))
     assert done.stdout == ""
