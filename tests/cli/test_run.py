@@ -65,13 +65,6 @@ def test_how_the_command_ended_is_in_its_trace_whenever_it_ends(glassfs, lived_s
     assert said["coverage"]["program_bytes"] > 0
 
 
-@pytest.mark.parametrize("words", [[], ["--"], ["--plane", "none", "--", "true"], ["--nothing", "true"]])
-def test_misuse_of_run_is_told_from_its_command_by_the_status(glassfs, words):
-    answer = glassfs("run", *words)
-    assert answer.status == 125
-    assert "glassfs run --help" in answer.err
-
-
 def test_a_command_that_is_not_there_is_127(glassfs, same_text):
     answer = glassfs("run", "--", "no-such-command")
     assert (answer.status, answer.out) == (127, "")
