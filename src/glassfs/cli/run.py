@@ -17,6 +17,10 @@ from glassfs.places import state_directories
 from glassfs.trace import Trace
 
 
+class _Misuse(click.UsageError):
+    exit_code = RunFailed.exit_code
+
+
 class _Run(click.Command):
     """Whoever runs something through us tells our failures from the command's by their status, misuse too."""
 
@@ -24,8 +28,7 @@ class _Run(click.Command):
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
-            error.exit_code = RunFailed.exit_code
-            raise
+            raise _Misuse(error.format_message(), error.ctx) from error
 
 
 @click.command(cls=_Run, context_settings={"allow_interspersed_args": False}, options_metavar="[OPTIONS] --")

@@ -185,6 +185,7 @@ fn a_thread_began_when_its_process_did() {
         (start_ticks(tid) > start_ticks(pid)).then(|| started(tid))
     };
     // Until it is not in the same clock tick any more.
-    let found = std::iter::repeat_with(|| std::thread::spawn(of_a_younger_thread).join().expect("no panic")).flatten().next();
+    let found =
+        std::iter::repeat_with(|| std::thread::spawn(of_a_younger_thread).join().expect("no panic")).flatten().next();
     assert_eq!(found, Some(started(pid)));
 }
