@@ -1,6 +1,6 @@
 """Runs every cell in three interleaved rounds, writes bench/results/latest.json, prints a table.
 
-    python -m bench [--rounds N] [--only WORKLOAD ...] [--no-figures] [--output FILE]
+    python -m bench [--rounds N] [--only WORKLOAD ...] [--systems SYSTEM ...] [--no-figures] [--output FILE]
 
 Ratios are within one run: native moves by a fifth from hour to hour on a shared machine. Needs root (it mounts).
 """
@@ -210,6 +210,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="measure glassfs beside native, strace and LoggedFS")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--only", nargs="*", default=[], help="only these workloads")
+    parser.add_argument("--systems", nargs="*", default=[], help="only these systems")
     parser.add_argument("--no-figures", action="store_true")
     parser.add_argument("--output", type=Path, default=RESULTS)
     arguments = parser.parse_args()
@@ -222,11 +223,12 @@ def main() -> int:
         cells = [
             cell
             for cell in plan(prepare(places, set(arguments.only)))
-            if not arguments.only or cell.workload.name in arguments.only
+            if (not arguments.only or cell.workload.name in arguments.only)
+            and (not arguments.systems or cell.system.name in arguments.systems)
         ]
         measure(cells, places, arguments.rounds)
         found = [] if arguments.no_figures else figures.measured(places["disk"])
-    rows = rows_of(cells) + ([] if arguments.only else absent_rows())
+    rows = rows_of(cells) + ([] if arguments.only or arguments.systems else absent_rows())
     result = {
         "machine": facts,
         "taken": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

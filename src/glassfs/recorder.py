@@ -104,32 +104,37 @@ def run(
     # glibc's posix_spawn leaves two signals ignored in what it starts, and the command would inherit that. The switch
     # is a documented one.
     subprocess._USE_POSIX_SPAWN = False  # type: ignore[misc]
-    with signals_are_the_commands():
+    with signals_are_the_commands() as early:
         process = subprocess.Popen(arguments, close_fds=False, env=inherited_environment())
-        code = wait(process)
+        code = wait(process, early)
     return Ended(code, None) if code >= 0 else Ended(128 - code, -code)
 
 
 @contextlib.contextmanager
-def signals_are_the_commands() -> Iterator[None]:
-    """For the time of a run no signal ends us. Handlers, not SIG_IGN: that would stay so in the command."""
+def signals_are_the_commands() -> Iterator[list[int]]:
+    """For the time of a run no signal ends us; those that come before `wait` are gathered. Handlers, not SIG_IGN or a
+    mask: either would stay so in the command."""
+    early: list[int] = []
     before = {number: signal.getsignal(number) for number in FROM_TERMINAL + FORWARDED}
     for number, was in before.items():
         # Already ignored (nohup, a shell's background job): it stays so, for the command too.
         if was is not signal.SIG_IGN:
-            signal.signal(number, lambda *_: None)
+            signal.signal(number, lambda number, _: early.append(number))
     try:
-        yield
+        yield early
     finally:
         for number, was in before.items():
             signal.signal(number, was)
 
 
-def wait(process: subprocess.Popen[bytes]) -> int:
-    """Waits for the end. What a process sends to us is passed on; what the terminal sends, all have got already."""
+def wait(process: subprocess.Popen[bytes], early: Sequence[int]) -> int:
+    """Waits for the end. What a process sends to us is passed on; what the terminal sends, all have got already (of
+    what came `early` we cannot tell)."""
     heard = {signal.SIGCHLD, *(number for number in FORWARDED if signal.getsignal(number) is not signal.SIG_IGN)}
     signal.pthread_sigmask(signal.SIG_BLOCK, heard)
     try:
+        for number in heard.intersection(early):
+            process.send_signal(number)
         while process.poll() is None:
             got = signal.sigwaitinfo(heard)
             if got.si_signo != signal.SIGCHLD and got.si_code <= 0:

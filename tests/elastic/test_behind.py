@@ -24,6 +24,7 @@ BEHIND_S = 2
 # until the oldest of them is too old.
 SEGMENTS_WHILE_IT_REFUSES = 7
 DONE_IN_S = 60
+SKIPPED = "left out and counted as skipped"
 # More than a shipper can try meanwhile.
 REFUSALS = ["503"] * 10_000
 
@@ -51,7 +52,7 @@ def test_it_falls_back_to_totals_says_so_and_they_are_the_traces(server: RealSer
             refused_while(program, home)
             proxy.then([])
             wait_until(lambda: warnings(home), "a word in the log", DONE_IN_S)
-            assert "left out and counted as skipped" in home.elastic("status").stderr
+            wait_until(lambda: SKIPPED in home.elastic("status").stderr, "the same from status", DONE_IN_S)
             program.work("after")
             wait_until(lambda: is_found(server, "after"), "the calls after", DONE_IN_S)
         with home.serving(**policy):
@@ -81,8 +82,4 @@ def segments(home: Home) -> int:
 
 
 def warnings(home: Home) -> list[str]:
-    return [
-        line["message"]
-        for line in home.said()
-        if line["event.action"] == "warned" and "left out and counted as skipped" in line["message"]
-    ]
+    return [line["message"] for line in home.said() if line["event.action"] == "warned" and SKIPPED in line["message"]]

@@ -199,7 +199,7 @@ fn a_place_that_cannot_be_a_trace_is_refused_with_path_cause_and_next_step() {
     let below_a_file = refusal(&file.join("trace"));
     let message = below_a_file.to_string();
     assert!(message.contains("/file") && message.contains("not a directory"), "{message}");
-    assert!(message.contains("--trace"), "{message}");
+    assert!(message.contains("-o"), "{message}");
     assert_eq!(fs::read_to_string(&file).expect("the file"), "kept");
 }
 
@@ -207,5 +207,5 @@ fn a_place_that_cannot_be_a_trace_is_refused_with_path_cause_and_next_step() {
 fn a_place_without_permission_is_refused_with_path_cause_and_next_step() {
     // Nobody, not even root, makes directories there.
     let message = refusal(Path::new("/proc/self/trace")).to_string();
-    assert!(message.contains("/proc/self/trace") && message.contains("--trace"), "{message}");
+    assert!(message.contains("/proc/self/trace") && message.contains("-o"), "{message}");
 }
