@@ -105,6 +105,9 @@ fn a_signal_to_the_launcher_alone_reaches_the_command() {
     if cannot_mount() {
         return;
     }
+    // Started by nohup it is ignored, and a shell cannot trap what was ignored when it began.
+    // SAFETY: no handler, and nobody here depends on the disposition.
+    unsafe { libc::signal(libc::SIGHUP, libc::SIG_DFL) };
     for (signal, name) in [(libc::SIGTERM, "TERM"), (libc::SIGHUP, "HUP"), (libc::SIGUSR1, "USR1")] {
         let scratch = Scratch::new();
         let launcher = start(scratch.run(&format!("trap 'exit 3' {name}; echo ready; while :; do sleep 0.05; done")));
