@@ -71,7 +71,7 @@ impl Call<'_> {
     /// Node 0 (nothing found out, nothing counted) for "." and "..", and where looking failed: the kernel asks again.
     fn look_at_entry(&mut self, parent: &Inode, entry: &mut Entry<'_>) -> EntryOut {
         let fs = self.fs;
-        let found = Component::new(entry.name).and_then(|name| self.backing(|| fs.find_listed(parent, &name)));
+        let found = Component::new(entry.name).and_then(|name| self.backing(|| fs.find(parent, &name)));
         let Ok((inode, attributes)) = found else { return EntryOut::default() };
         entry.ino = attributes.stx_ino;
         fs.timeouts.entry_out(inode.node, &attributes)

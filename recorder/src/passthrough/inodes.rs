@@ -212,11 +212,6 @@ impl Inodes {
         self.pressure.admit(|| self.known())
     }
 
-    /// Whether names may become known that nobody has asked for.
-    pub fn has_room_to_spare(&self) -> bool {
-        self.pressure.has_room_to_spare(|| self.known())
-    }
-
     /// What `pick` tells of up to `count` nodes that came long ago, will do (Some), and were not used since they were
     /// last considered. Not the inodes themselves: holding those would keep open what is to be closed.
     pub fn least_used<T>(&self, count: usize, pick: impl Fn(&Inode) -> Option<T>) -> Vec<T> {

@@ -18,28 +18,13 @@ pub const DONE: Payload = Payload::Bytes(0);
 impl Passthrough {
     /// The inode a name stands for, its lookup counted. One statx where the inode is known; else it becomes known.
     pub fn find(&self, parent: &Inode, name: &Component) -> Result<(Arc<Inode>, libc::statx)> {
-        match self.find_known(parent, name)? {
-            Some(found) => Ok(found),
-            None => self.meet(parent, name),
-        }
-    }
-
-    /// The same for a name that a listing comes across and nobody has asked for: it never waits, and where room is
-    /// scarce only what is known already is found.
-    pub fn find_listed(&self, parent: &Inode, name: &Component) -> Result<(Arc<Inode>, libc::statx)> {
-        match self.find_known(parent, name)? {
-            Some(found) => Ok(found),
-            None if self.inodes.has_room_to_spare() => self.meet(parent, name),
-            None => Err(Errno(libc::ENFILE)),
-        }
-    }
-
-    fn find_known(&self, parent: &Inode, name: &Component) -> Result<Option<(Arc<Inode>, libc::statx)>> {
         let tick = self.inodes.holder.tick();
         let directory = self.inodes.descriptor(parent)?;
         let attributes = sys::statx_name(directory.as_fd(), name.as_c_str())?;
-        let inode = self.inodes.recognise(self.identify(&attributes)?, tick);
-        Ok(inode.map(|inode| (inode, attributes)))
+        if let Some(inode) = self.inodes.recognise(self.identify(&attributes)?, tick) {
+            return Ok((inode, attributes));
+        }
+        self.meet(parent, name)
     }
 
     /// The same for a name that is likely new: the inode is fixed by a descriptor before it is looked at.

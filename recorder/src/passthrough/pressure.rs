@@ -91,8 +91,6 @@ struct Shared {
     room_lock: Mutex<()>,
     /// The kernel refused FUSE_NOTIFY_PRUNE (before 6.18): entries are invalidated by name instead.
     by_entries: AtomicBool,
-    /// It has taken one.
-    prunes: AtomicBool,
 }
 
 #[derive(Default)]
@@ -144,15 +142,6 @@ impl Pressure {
         admitted
     }
 
-    /// Unless the kernel prunes there is room to spare only below `ease`. A listing holds its directory's lock, under
-    /// which no entry in there can go: one that made a hundred thousand names known would fill all there is. Without its
-    /// help the names are looked up one by one, and between two lookups an older one can go.
-    pub fn has_room_to_spare(&self, known: impl Fn() -> usize) -> bool {
-        let prunes = self.shared.prunes.load(Ordering::Relaxed);
-        let bound = if prunes { self.limits.full() } else { self.limits.ease() };
-        self.limits.full == usize::MAX || known() < bound
-    }
-
     fn wait_for_room(&self, known: impl Fn() -> usize) -> Result<()> {
         let by_entries = self.shared.by_entries.load(Ordering::Relaxed);
         let deadline = Instant::now() + if by_entries { PATIENCE_WITH_ENTRIES } else { PATIENCE };
@@ -189,16 +178,19 @@ impl Pruning {
         let mut pause = SETTLE;
         while self.wait_for_orders() {
             let Some(inodes) = self.inodes.upgrade() else { return };
-            let before = self.shared.forgotten.load(Ordering::Relaxed);
+            let (forgotten, before) = (self.shared.forgotten.load(Ordering::Relaxed), inodes.known());
             if self.ask_to_forget(&inodes) == Err(Errno(libc::ENODEV)) {
                 return;
             }
-            drop(inodes);
-            self.pause(pause);
+            let is_moving = || self.shared.forgotten.load(Ordering::Relaxed) > forgotten;
+            if !(self.is_outrun(inodes.known(), before) && is_moving()) {
+                drop(inodes);
+                self.pause(pause);
+            }
             let Some(known) = self.inodes.upgrade().map(|inodes| inodes.known()) else { return };
-            let is_moving = self.shared.forgotten.load(Ordering::Relaxed) > before;
             let is_urgent = self.shared.waiting.load(Ordering::Relaxed) > 0;
-            pause = if is_moving || is_urgent { SETTLE } else { (pause * 2).min(MAX_PAUSE) };
+            let is_slow = !is_moving() && !is_urgent && !self.is_outrun(known, before);
+            pause = if is_slow { (pause * 2).min(MAX_PAUSE) } else { SETTLE };
             // A good margin below, so that this is a burst now and then and not a steady drip.
             if known <= self.limits.ease() / 4 * 3 {
                 lock(&self.shared.orders).needed = false;
@@ -218,23 +210,25 @@ impl Pruning {
         drop(self.shared.wake.wait_timeout_while(orders, time, |orders| !orders.stop));
     }
 
+    /// Where a directory is walked through, at best one entry of it goes for each that comes: they take turns with its
+    /// lock. So none comes for nothing while there is a pause.
+    fn is_outrun(&self, known: usize, before: usize) -> bool {
+        self.shared.by_entries.load(Ordering::Relaxed) && known > self.limits.ease() && known >= before
+    }
+
     fn ask_to_forget(&self, inodes: &Inodes) -> Result<()> {
         let count = (self.limits.ease() / 4).clamp(1, BATCH_NODES);
         if !self.shared.by_entries.load(Ordering::Relaxed) {
-            let old = inodes.least_used(count, |inode| Some(inode.node));
-            if old.is_empty() {
-                return Ok(());
-            }
-            match self.notify.prune(&old) {
-                Ok(()) => {
-                    self.shared.prunes.store(true, Ordering::Relaxed);
-                    return Ok(());
-                }
-                Err(Errno(libc::ENODEV)) => return Err(Errno(libc::ENODEV)),
-                Err(_) => self.shared.by_entries.store(true, Ordering::Relaxed),
+            match self.prune(&inodes.least_used(count, |inode| Some(inode.node))) {
+                Err(errno) if errno != Errno(libc::ENODEV) => self.shared.by_entries.store(true, Ordering::Relaxed),
+                asked => return asked,
             }
         }
         self.invalidate(&inodes.least_used(count, entry_of_unused_file))
+    }
+
+    fn prune(&self, old: &[Node]) -> Result<()> {
+        if old.is_empty() { Ok(()) } else { self.notify.prune(old) }
     }
 
     /// ENOENT (the entry has gone by itself) is no failure; nor is any other but the end of the connection.
