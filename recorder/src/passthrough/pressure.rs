@@ -183,14 +183,14 @@ impl Pruning {
                 return;
             }
             let is_moving = || self.shared.forgotten.load(Ordering::Relaxed) > forgotten;
-            if !(self.is_outrun(inodes.known(), before) && is_moving()) {
+            if !(self.may_be_outrun(inodes.known()) && is_moving()) {
                 drop(inodes);
                 self.pause(pause);
             }
             let Some(known) = self.inodes.upgrade().map(|inodes| inodes.known()) else { return };
             let is_urgent = self.shared.waiting.load(Ordering::Relaxed) > 0;
-            let is_slow = !is_moving() && !is_urgent && !self.is_outrun(known, before);
-            pause = if is_slow { (pause * 2).min(MAX_PAUSE) } else { SETTLE };
+            let is_outrun = self.may_be_outrun(known) && known > before;
+            pause = if !(is_moving() || is_urgent || is_outrun) { (pause * 2).min(MAX_PAUSE) } else { SETTLE };
             // A good margin below, so that this is a burst now and then and not a steady drip.
             if known <= self.limits.ease() / 4 * 3 {
                 lock(&self.shared.orders).needed = false;
@@ -212,8 +212,8 @@ impl Pruning {
 
     /// Where a directory is walked through, at best one entry of it goes for each that comes: they take turns with its
     /// lock. So none comes for nothing while there is a pause.
-    fn is_outrun(&self, known: usize, before: usize) -> bool {
-        self.shared.by_entries.load(Ordering::Relaxed) && known > self.limits.ease() && known >= before
+    fn may_be_outrun(&self, known: usize) -> bool {
+        self.shared.by_entries.load(Ordering::Relaxed) && known > self.limits.ease()
     }
 
     fn ask_to_forget(&self, inodes: &Inodes) -> Result<()> {
