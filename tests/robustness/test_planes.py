@@ -4,7 +4,6 @@ The machine is made unfit for one command alone: in a mount or user namespace, b
 """
 
 import errno
-import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from unfit import ENVIRONMENT, GLASSFS, RUN_FAILED, answer, lines_of
 
 from support import places, recorder, refused
 from support.needs import require
@@ -20,9 +20,6 @@ from support.traces import Trace
 from support.waiting import wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.mount]
-GLASSFS = recorder.REPOSITORY / ".venv/bin/glassfs"
-RUN_FAILED, ENVIRONMENT = 125, 3
-COMMAND_S = 60
 # What keeps root from raising a capability again.
 WITHOUT = "exec setpriv --bounding-set -{0} --inh-caps -{0}"
 
@@ -89,29 +86,8 @@ CASES = [
 ]
 
 
-@pytest.fixture
-def tree(public: Path) -> Path:
-    place = public / "tree"
-    place.mkdir()
-    (place / "hello").write_text("hello\n")
-    return place
-
-
-def answer(
-    words: str, cwd: Path, folder: Path, unfit: str = "", refused: Refused | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Of a command on a machine that is unfit for it alone."""
-    environment = os.environ | {"XDG_STATE_HOME": str(folder / "state"), "LC_ALL": "C.UTF-8"}
-    script = f"{unfit.format(folder=folder)} {words}"
-    return subprocess.run(
-        ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script],
-        capture_output=True,
-        text=True,
-        timeout=COMMAND_S,
-        cwd=cwd,
-        env=environment,
-        preexec_fn=refused,
-    )
+def of_the_unfit(case: Case, words: str, cwd: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    return answer(f"{case.unfit.format(folder=folder)} {words}", cwd, folder, case.refused)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -123,7 +99,7 @@ def test_the_kernel_plane_that_was_asked_for_is_an_error_with_the_next_step(
         (f"run {asked} -- touch ran", RUN_FAILED),
         (f"mount {asked} {tree} {mount_point}", ENVIRONMENT),
     ):
-        done = answer(f"{GLASSFS} {verb}", tree, public, case.unfit, case.refused)
+        done = of_the_unfit(case, f"{GLASSFS} {verb}", tree, public)
         assert (done.returncode, done.stdout) == (status, ""), done.stderr
         first, second = done.stderr.splitlines()
         assert first.startswith(f"glassfs: the kernel plane is not possible here: {case.missing}")
@@ -135,7 +111,7 @@ def test_the_kernel_plane_that_was_asked_for_is_an_error_with_the_next_step(
 @pytest.mark.parametrize("case", [case for case in CASES if case.goes_on], ids=lambda case: case.name)
 def test_what_was_not_asked_for_goes_on_without_and_the_trace_says_why(case: Case, tree: Path, public: Path) -> None:
     words = f"{recorder.binary()} run --trace {public}/trace -- cat hello"
-    done = answer(words, tree, public, case.unfit, case.refused)
+    done = of_the_unfit(case, words, tree, public)
     assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
     trace = Trace(public / "trace")
     assert trace.about["plane"] == "daemon"
@@ -146,8 +122,8 @@ def test_what_was_not_asked_for_goes_on_without_and_the_trace_says_why(case: Cas
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_doctor_names_what_is_missing_and_the_fix(case: Case, tree: Path, public: Path) -> None:
-    done = answer(f"{GLASSFS} doctor", tree, public, case.unfit, case.refused)
-    lines = [" ".join(line.split()) for line in done.stdout.splitlines()]
+    done = of_the_unfit(case, f"{GLASSFS} doctor", tree, public)
+    lines = lines_of(done.stdout)
     place = next(at for at, line in enumerate(lines) if line.startswith("warn kernel-plane"))
     assert case.missing in lines[place], done.stdout
     assert lines[place + 1].startswith("fix: ") and case.next_step in lines[place + 1]

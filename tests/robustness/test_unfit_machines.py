@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from unfit import COMMAND_S, ENVIRONMENT, GLASSFS, RUN_FAILED, answer, lines_of
 
 from support import people, places, recorder
 from support.needs import failpoints_binary
@@ -18,10 +19,6 @@ from support.traces import Trace
 from support.waiting import wait_until
 
 pytestmark = [pytest.mark.root, pytest.mark.mount]
-GLASSFS = recorder.REPOSITORY / ".venv/bin/glassfs"
-# What the command line answers for `run`, and for `mount`.
-RUN_FAILED, ENVIRONMENT = 125, 3
-COMMAND_S = 60
 USER = "setpriv --reuid {0.uid} --regid {0.gid} --clear-groups --inh-caps -all --ambient-caps -all"
 
 
@@ -66,26 +63,6 @@ CASES = [
         "fail fuse-device there is no FUSE device at /dev/fuse",
     ),
 ]
-
-
-def lines_of(answer: str) -> list[str]:
-    """However wide its columns are."""
-    return [" ".join(line.split()) for line in answer.splitlines()]
-
-
-@pytest.fixture
-def tree(public: Path) -> Path:
-    place = public / "tree"
-    place.mkdir()
-    (place / "hello").write_text("hello\n")
-    return place
-
-
-def answer(script: str, cwd: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Of a shell script in a mount namespace of its own."""
-    environment = os.environ | {"XDG_STATE_HOME": str(folder / "state"), "LC_ALL": "C.UTF-8"}
-    words = ["unshare", "--mount", "--propagation", "private", "sh", "-ec", script]
-    return subprocess.run(words, capture_output=True, text=True, timeout=COMMAND_S, cwd=cwd, env=environment)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -1,6 +1,7 @@
 """Reads a trace as docs/trace-format.md describes it, on its own: the oracle for what the product says of it."""
 
 import json
+from functools import cached_property
 from pathlib import Path
 
 import duckdb
@@ -27,15 +28,18 @@ class Trace:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.about = json.loads((path / "trace.json").read_text())
-        self._database = duckdb.connect(":memory:")
-        segments = live_segments(path)
+
+    @cached_property
+    def _database(self) -> duckdb.DuckDBPyConnection:
+        """When first asked for: whoever only wants to know whether a trace has ended opens no file that may go just then."""
+        database = duckdb.connect(":memory:")
+        segments = live_segments(self.path)
         for table in TABLES:
-            files = [str(path / one) for one in segments if one.startswith(table + "/")]
+            files = [str(self.path / one) for one in segments if one.startswith(table + "/")]
             if files:
                 listed = ", ".join("'" + one.replace("'", "''") + "'" for one in files)
-                self._database.execute(
-                    f"create view {table} as select * from read_parquet([{listed}], union_by_name = true)"
-                )
+                database.execute(f"create view {table} as select * from read_parquet([{listed}], union_by_name = true)")
+        return database
 
     def rows(self, query: str, *values: object) -> list[tuple]:
         return self._database.execute(query, list(values)).fetchall()
