@@ -3,12 +3,13 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use aya::maps::{Array, Map, MapData};
+use aya::maps::{Array, Map, MapData, MapFd};
 use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf, EbpfLoader, Pod};
 
 use super::calls::{TABLE, names_by_number};
 use super::failure::Failure;
+use super::maps::Maps;
 use super::ring::{CONTROL_BYTES, REPORT_BYTES, Ring};
 use super::shed::Sheds;
 
@@ -63,6 +64,7 @@ impl Room {
 /// The program, attached for as long as this lives.
 pub struct Observer {
     ebpf: Ebpf,
+    maps: Maps,
     without: Vec<String>,
 }
 
@@ -95,12 +97,18 @@ impl Observer {
             without.push(format!("reads and writes by io_uring are not seen: {cause}"));
         }
         let ring = ring(&mut ebpf, cpus, room.reports)?;
-        Ok((Observer { ebpf, without }, ring))
+        let maps = Maps::new(array(&ebpf, "mapped")?).map_err(Failure::Map)?;
+        Ok((Observer { ebpf, maps, without }, ring))
     }
 
     /// What this kernel does not let us have, and why.
     pub fn without(&self) -> &[String] {
         &self.without
+    }
+
+    /// Which files of this mount may have shared maps: to be asked once it is watched.
+    pub fn shared_maps(&self, connection: u8) -> Maps {
+        self.maps.of(connection)
     }
 
     /// From now on calls on this mount are reported. `dev`: its st_dev.
@@ -209,12 +217,15 @@ fn attach_io_uring(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), Failure> {
 fn ring(ebpf: &mut Ebpf, cpus: usize, per_cpu: usize) -> Result<Ring, Failure> {
     let sheds = ebpf.take_map("sheds").ok_or(Failure::NoTracepoint("sheds"))?;
     let sheds = Sheds::new(sheds).map_err(refused)?;
-    let fd = |name: &'static str| match ebpf.map(name) {
+    debug_assert!(CONTROL_BYTES.is_multiple_of(64));
+    Ring::map(array(ebpf, "records")?, array(ebpf, "controls")?, sheds, (cpus, per_cpu)).map_err(Failure::Map)
+}
+
+fn array<'a>(ebpf: &'a Ebpf, name: &'static str) -> Result<&'a MapFd, Failure> {
+    match ebpf.map(name) {
         Some(Map::Array(map)) => Ok(map.fd()),
         _ => Err(Failure::NoTracepoint(name)),
-    };
-    debug_assert!(CONTROL_BYTES.is_multiple_of(64));
-    Ring::map(fd("records")?, fd("controls")?, sheds, (cpus, per_cpu)).map_err(Failure::Map)
+    }
 }
 
 /// Whose numbers of processes are ours: its inode, 0 for the first.

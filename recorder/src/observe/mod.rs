@@ -7,10 +7,12 @@ pub mod calls;
 mod failpoint;
 mod failure;
 mod load;
+mod maps;
 mod ring;
 mod shed;
 
 pub use failure::Failure;
 pub use load::Observer;
+pub use maps::Maps;
 pub use ring::{Kind, Lost, Report, Ring};
 pub use shed::Shed;

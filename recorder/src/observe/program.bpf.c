@@ -163,6 +163,22 @@ INLINE u64 length_of(const void *vector, u64 count)
 	return sum;
 }
 
+#define MMAP 9
+/* MAP_SHARED or MAP_SHARED_VALIDATE: MAP_PRIVATE is 2. */
+#define MAP_SHARED 1
+
+/* Before the map is there: from now on the file may change without a call. */
+INLINE void note_map(struct file *file, u32 connection)
+{
+	struct inode *inode = READ(file, file, f_inode);
+	u64 node = READ(inode, fuse_inode, nodeid);
+	u32 bit = (node + ((u64)connection << 11)) & (MAPPED_BITS - 1);
+	u32 key = bit >> 6;
+	u64 *word = bpf_map_lookup_elem(&mapped, &key);
+	if (word)
+		__sync_fetch_and_or(word, 1ull << (bit & 63));
+}
+
 SEC("tp_btf/sys_enter") int call_begins(u64 *ctx)
 {
 	struct pt_regs *regs = (void *)ctx[0];
@@ -187,6 +203,8 @@ SEC("tp_btf/sys_enter") int call_begins(u64 *ctx)
 	if (file && find(file, &ours)) {
 		position = READ(file, file, f_pos);
 		flags = READ(file, file, f_flags);
+		if (nr == MMAP && regs->r10 & MAP_SHARED)
+			note_map(file, ours.connection);
 	}
 	if (how & OTHER_MASK) {
 		struct file *second = file_of(task, (how & OTHER_MASK) == OTHER_SI ? regs->si : regs->dx);
@@ -204,7 +222,7 @@ SEC("tp_btf/sys_enter") int call_begins(u64 *ctx)
 	struct record *record = &slot->record;
 	record->file = ours.file;
 	record->other = (how & VECTOR) ? length_of((const void *)regs->si, regs->dx) : other.file;
-	record->position = nr == 9 ? regs->r9 : position;
+	record->position = nr == MMAP ? regs->r9 : position;
 	record->si = regs->si;
 	record->dx = regs->dx;
 	record->r10 = regs->r10;

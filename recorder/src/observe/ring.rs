@@ -243,16 +243,18 @@ impl Ring {
 }
 
 /// Memory shared with the kernel.
-struct Mapping {
+pub(super) struct Mapping {
     start: *mut u8,
     bytes: usize,
 }
 
 // SAFETY: the memory belongs to no thread; what is written concurrently is accessed through atomics.
 unsafe impl Send for Mapping {}
+// SAFETY: as above.
+unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    fn new(fd: BorrowedFd<'_>, bytes: usize, protection: libc::c_int) -> io::Result<Mapping> {
+    pub(super) fn new(fd: BorrowedFd<'_>, bytes: usize, protection: libc::c_int) -> io::Result<Mapping> {
         // SAFETY: a new mapping at a place of the kernel's choice.
         let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, libc::MAP_SHARED, fd.as_raw_fd(), 0) };
         if start == libc::MAP_FAILED {
@@ -260,6 +262,12 @@ impl Mapping {
         } else {
             Ok(Mapping { start: start.cast(), bytes })
         }
+    }
+}
+
+impl Mapping {
+    pub(super) fn start(&self) -> *mut u8 {
+        self.start
     }
 }
 

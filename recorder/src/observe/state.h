@@ -172,5 +172,15 @@ struct {
 	MAP_TYPE(value, struct record);
 } submitted SEC(".maps");
 
+/* Files that have or had a shared map, by `bit_of`: bits are set and never cleared. Mirrored in maps.rs. */
+#define MAPPED_BITS 65536
+struct {
+	MAP_UINT(type, MAP_ARRAY);
+	MAP_UINT(map_flags, MAP_MMAPABLE);
+	MAP_UINT(max_entries, MAPPED_BITS / 64);
+	MAP_TYPE(key, u32);
+	MAP_TYPE(value, u64);
+} mapped SEC(".maps");
+
 /* Calls that are in `crowded` now: mostly none, and then nobody looks there. */
 u64 crowd = 0;

@@ -1,6 +1,7 @@
 //! getattr, statx and setattr, and how a backing inode's attributes look to the kernel.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::inodes::Inode;
@@ -16,31 +17,48 @@ const CACHED: Duration = Duration::from_millis(20);
 /// AT_STATX_FORCE_SYNC and AT_STATX_DONT_SYNC: the flags a statx request may carry on.
 const STATX_SYNC_FLAGS: u32 = 0x6000;
 
-/// How long the kernel may trust entries and attributes. A file's attributes and missing names: never.
-#[derive(Clone, Copy, Debug)]
+/// Which files may change without a call that the kernel would learn of: through a map that others share.
+pub trait SharedMaps: Send + Sync {
+    /// Whether the file has or had one. True from before the map can be used.
+    fn may_have(&self, node: Node) -> bool;
+}
+
+/// How long the kernel may trust entries and attributes. Missing names: never. A file's attributes: only where calls on its
+/// descriptors are seen without a request, and then not its entry, so that a look at its name still is one.
 pub struct Timeouts {
-    directory: Duration,
-    file_entry: Duration,
+    exact: bool,
+    over_source: bool,
+    maps: OnceLock<Arc<dyn SharedMaps>>,
 }
 
 impl Timeouts {
     pub fn new(options: Options) -> Timeouts {
-        let when = |allowed: bool| if allowed { CACHED } else { Duration::ZERO };
-        Timeouts { directory: when(!options.exact), file_entry: when(options.over_source && !options.exact) }
+        Timeouts { exact: options.exact, over_source: options.over_source, maps: OnceLock::new() }
     }
 
-    fn entry(&self, is_directory: bool) -> Duration {
-        if is_directory { self.directory } else { self.file_entry }
+    /// From now on calls on descriptors are seen by other means.
+    pub fn start(&self, maps: Arc<dyn SharedMaps>) {
+        // Told once, when data passes through.
+        let _ = self.maps.set(maps);
     }
 
-    fn attributes(&self, is_directory: bool) -> Duration {
-        if is_directory { self.directory } else { Duration::ZERO }
+    fn entry(&self, attributes: &libc::statx) -> Duration {
+        let is_kept = is_directory(attributes) || self.over_source && self.maps.get().is_none();
+        if is_kept && !self.exact { CACHED } else { Duration::ZERO }
+    }
+
+    fn attributes(&self, node: Node, attributes: &libc::statx) -> Duration {
+        let is_kept = is_directory(attributes) || changes_by_calls_only(attributes) && self.has_no_map(node);
+        if is_kept && !self.exact { CACHED } else { Duration::ZERO }
+    }
+
+    fn has_no_map(&self, node: Node) -> bool {
+        self.maps.get().is_some_and(|maps| !maps.may_have(node))
     }
 
     /// What a lookup, or a call that made a name, answers.
     pub fn entry_out(&self, node: Node, attributes: &libc::statx) -> EntryOut {
-        let is_directory = is_directory(attributes);
-        let (entry, attr) = (self.entry(is_directory), self.attributes(is_directory));
+        let (entry, attr) = (self.entry(attributes), self.attributes(node, attributes));
         EntryOut {
             nodeid: node.0,
             generation: 0,
@@ -61,7 +79,7 @@ impl Call<'_> {
 
     pub fn statx(&mut self, handle: Option<Handle>, flags: u32) -> Answer {
         let attributes = self.attributes(handle, (flags & STATX_SYNC_FLAGS) as libc::c_int)?;
-        let valid = self.fs.timeouts.attributes(is_directory(&attributes));
+        let valid = self.fs.timeouts.attributes(self.request.node, &attributes);
         self.reply.put(&StatxOut {
             attr_valid: valid.as_secs(),
             attr_valid_nsec: valid.subsec_nanos(),
@@ -115,7 +133,7 @@ impl Call<'_> {
     }
 
     fn answer_attributes(&mut self, attributes: &libc::statx) -> Answer {
-        let valid = self.fs.timeouts.attributes(is_directory(attributes));
+        let valid = self.fs.timeouts.attributes(self.request.node, attributes);
         self.reply.put(&AttrOut {
             attr_valid: valid.as_secs(),
             attr_valid_nsec: valid.subsec_nanos(),
@@ -176,6 +194,12 @@ fn timespec(time: Option<Time>) -> libc::timespec {
 
 pub fn is_directory(attributes: &libc::statx) -> bool {
     u32::from(attributes.stx_mode) & libc::S_IFMT == libc::S_IFDIR
+}
+
+/// A write takes set-id bits away past us, and whoever executes the file next must not be told that they are there.
+fn changes_by_calls_only(attributes: &libc::statx) -> bool {
+    let mode = u32::from(attributes.stx_mode);
+    mode & libc::S_IFMT == libc::S_IFREG && mode & (libc::S_ISUID | libc::S_ISGID) == 0
 }
 
 fn attr_of(stat: &libc::statx) -> Attr {
@@ -250,13 +274,46 @@ mod tests {
         }
     }
 
+    struct Mapped(Node);
+
+    impl SharedMaps for Mapped {
+        fn may_have(&self, node: Node) -> bool {
+            node == self.0
+        }
+    }
+
+    fn of_mode(mode: u32) -> libc::statx {
+        // SAFETY: plain numbers, for which zero is a value.
+        let mut attributes: libc::statx = unsafe { std::mem::zeroed() };
+        attributes.stx_mode = mode as u16;
+        attributes
+    }
+
+    fn timeouts(exact: bool, over_source: bool) -> Timeouts {
+        Timeouts::new(Options { exact, over_source, way: None })
+    }
+
     #[test]
-    fn files_attributes_are_never_cached_and_exact_caches_nothing() {
-        let of = |exact, over_source| Timeouts::new(Options { exact, over_source, way: None });
-        assert_eq!(of(false, true).attributes(false), Duration::ZERO);
-        assert_eq!(of(false, false).entry(false), Duration::ZERO);
-        assert_eq!(of(false, true).entry(false), CACHED);
-        assert_eq!(of(false, false).entry(true), CACHED);
-        assert_eq!(of(true, true).entry(true) + of(true, true).entry(false), Duration::ZERO);
+    fn files_attributes_are_not_cached_where_only_requests_are_seen_and_exact_caches_nothing() {
+        let (file, directory) = (of_mode(libc::S_IFREG), of_mode(libc::S_IFDIR));
+        assert_eq!(timeouts(false, true).attributes(Node(2), &file), Duration::ZERO);
+        assert_eq!(timeouts(false, false).entry(&file), Duration::ZERO);
+        assert_eq!(timeouts(false, true).entry(&file), CACHED);
+        assert_eq!(timeouts(false, false).entry(&directory), CACHED);
+        let exact = timeouts(true, true);
+        exact.start(Arc::new(Mapped(Node(9))));
+        assert_eq!(exact.entry(&directory) + exact.entry(&file) + exact.attributes(Node(2), &file), Duration::ZERO);
+    }
+
+    #[test]
+    fn where_calls_are_seen_a_files_attributes_are_kept_unless_it_may_change_unnoticed_and_its_entry_is_not() {
+        let seen = timeouts(false, true);
+        seen.start(Arc::new(Mapped(Node(9))));
+        assert_eq!(seen.attributes(Node(2), &of_mode(libc::S_IFREG | 0o755)), CACHED);
+        assert_eq!(seen.entry(&of_mode(libc::S_IFREG)), Duration::ZERO);
+        assert_eq!(seen.attributes(Node(9), &of_mode(libc::S_IFREG)), Duration::ZERO);
+        for mode in [libc::S_IFREG | libc::S_ISUID, libc::S_IFREG | libc::S_ISGID, libc::S_IFIFO, libc::S_IFLNK] {
+            assert_eq!(seen.attributes(Node(2), &of_mode(mode)), Duration::ZERO);
+        }
     }
 }

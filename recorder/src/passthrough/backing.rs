@@ -16,7 +16,7 @@ use super::handles::OpenFile;
 use super::held::lock;
 use super::inodes::Inode;
 use super::sys;
-use crate::wire::answers::{FOPEN_DIRECT_IO, FOPEN_PARALLEL_DIRECT_WRITES, FOPEN_PASSTHROUGH};
+use crate::wire::answers::{FOPEN_DIRECT_IO, FOPEN_NOFLUSH, FOPEN_PARALLEL_DIRECT_WRITES, FOPEN_PASSTHROUGH};
 use crate::wire::{BackingFiles, BackingId};
 
 /// Each read and write is a request, and writers of one file do not wait for each other.
@@ -33,12 +33,17 @@ pub struct Backing {
     id: Option<BackingId>,
 }
 
-#[derive(Default)]
 pub struct Backings {
     files: OnceLock<Arc<dyn BackingFiles>>,
+    /// FOPEN_NOFLUSH where a close need not be passed on: it is seen at the descriptor, as reads and writes are.
+    close: u32,
 }
 
 impl Backings {
+    pub fn new(ignores_close: bool) -> Backings {
+        Backings { files: OnceLock::new(), close: if ignores_close { FOPEN_NOFLUSH } else { 0 } }
+    }
+
     pub fn start(&self, files: Arc<dyn BackingFiles>) {
         // Told once, when the kernel has agreed.
         let _ = self.files.set(files);
@@ -67,9 +72,10 @@ impl Call<'_> {
             backing.id = fs.backings.files.get().and_then(|files| self.register(&**files, &file.inode));
         }
         backing.opens += 1;
+        let passes = FOPEN_PASSTHROUGH | fs.backings.close;
         match &backing.id {
-            Some(id) if depends_on_the_caller(file, flags) => (REQUESTS | FOPEN_PASSTHROUGH, id.0),
-            Some(id) => (FOPEN_PASSTHROUGH, id.0),
+            Some(id) if depends_on_the_caller(file, flags) => (REQUESTS | passes, id.0),
+            Some(id) => (passes, id.0),
             None => (REQUESTS, 0),
         }
     }

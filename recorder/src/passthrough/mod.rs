@@ -28,6 +28,7 @@ use std::sync::Arc;
 use crate::collect::record::Facts;
 use crate::wire::{Answer, BackingFiles, Errno, Node, Notify, Operation, Payload, ReplyBuffer, Request, now_ns};
 
+pub use attributes::SharedMaps;
 use attributes::Timeouts;
 use backing::Backings;
 use credentials::Caller;
@@ -76,12 +77,13 @@ impl Passthrough {
             Way::Handles => Limits::by_memory(),
             Way::Descriptors => Limits::by_descriptors(descriptors),
         };
+        let backings = Backings::new(source::ignores_close(source.as_fd()));
         let root = (identity, holder.hold_always(source));
         let inodes = Inodes::new(root, holder, Pressure::new(limits), gone);
         Ok(Passthrough {
             inodes: Arc::new(inodes),
             handles: Handles::default(),
-            backings: Backings::default(),
+            backings,
             timeouts: Timeouts::new(options),
             mount_id: attributes.stx_mnt_id,
             dev: identity.dev,
@@ -93,9 +95,11 @@ impl Passthrough {
         self.inodes.pressure.relieve(&self.inodes, notify)
     }
 
-    /// From now on the kernel may read and write open files itself, where that changes nothing for the program.
-    pub fn pass_through(&self, files: Arc<dyn BackingFiles>) {
+    /// From now on the kernel may read and write open files itself, where that changes nothing for the program; calls on
+    /// descriptors are seen without a request.
+    pub fn pass_through(&self, files: Arc<dyn BackingFiles>, maps: Arc<dyn SharedMaps>) {
         self.backings.start(files);
+        self.timeouts.start(maps);
     }
 
     /// Which way inodes are held here.

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -17,7 +17,7 @@ pub fn open_source(path: &Path) -> io::Result<OwnedFd> {
     let path = CString::new(path.as_os_str().as_bytes())?;
     let flags = libc::O_PATH | libc::O_DIRECTORY;
     // SAFETY: AT_FDCWD names no owned descriptor.
-    let anywhere = unsafe { std::os::fd::BorrowedFd::borrow_raw(libc::AT_FDCWD) };
+    let anywhere = unsafe { BorrowedFd::borrow_raw(libc::AT_FDCWD) };
     let source = sys::open_at(anywhere, &path, flags, 0).map_err(to_io)?;
     // SAFETY: the name is NUL-terminated and outlives the call.
     let allowed = unsafe { libc::faccessat(source.as_raw_fd(), c".".as_ptr(), libc::X_OK, libc::AT_EACCESS) };
@@ -40,6 +40,13 @@ pub fn is_stacked(source: &OwnedFd) -> bool {
     /// overlayfs, FUSE, ecryptfs.
     const STACKED: [u32; 3] = [0x794c_7630, 0x6573_5546, 0xf15f];
     sys::statfs(source.as_fd()).is_ok_and(|answer| STACKED.contains(&(answer.f_type as u32)))
+}
+
+/// Whether a close tells its filesystem nothing (it has no `flush` in its file_operations), so that none need be passed on.
+pub fn ignores_close(source: BorrowedFd<'_>) -> bool {
+    /// ext2 to ext4, XFS, Btrfs, tmpfs.
+    const IGNORING: [u32; 4] = [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994];
+    sys::statfs(source).is_ok_and(|answer| IGNORING.contains(&(answer.f_type as u32)))
 }
 
 /// The MS_ flags of the source's own mount that a mount over it must repeat: without them a directory mounted nodev or

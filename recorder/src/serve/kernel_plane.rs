@@ -62,7 +62,9 @@ impl KernelPlane {
         for (number, dev) in devs.iter().enumerate() {
             self.observer.watch(number as u8, *dev).map_err(|failure| failure.to_string())?;
         }
-        self.connections.drain(..).for_each(|(files, device)| files.pass_through(device));
+        for (number, (files, device)) in self.connections.drain(..).enumerate() {
+            files.pass_through(device, Arc::new(self.observer.shared_maps(number as u8)));
+        }
         Ok(())
     }
 }

@@ -92,6 +92,8 @@ pub const FOPEN_DIRECT_IO: u32 = 1;
 pub const FOPEN_CACHE_DIR: u32 = 1 << 3;
 /// Without it the kernel serialises the writers of one file.
 pub const FOPEN_PARALLEL_DIRECT_WRITES: u32 = 1 << 6;
+/// close sends no FLUSH.
+pub const FOPEN_NOFLUSH: u32 = 1 << 5;
 /// Data and maps go to the file that `backing_id` names. Beside FOPEN_DIRECT_IO maps alone do.
 pub const FOPEN_PASSTHROUGH: u32 = 1 << 7;
 

@@ -43,6 +43,68 @@ def statx_agrees_with_stat(place: Path) -> object:
 
 
 @behaviour
+def sizes_are_right_just_after_each_change(place: Path) -> object:
+    """Each look comes so soon after the last one that attributes might still be kept."""
+    file = place / "file"
+    write_file(file, b"x" * 100)
+    one, other = os.open(file, os.O_RDWR), os.open(file, os.O_RDWR | os.O_APPEND)
+    write_file(place / "source", b"s" * 50)
+    source = os.open(place / "source", os.O_RDONLY)
+    sizes = []
+    for change in (
+        lambda: os.pwrite(one, b"y", 299),
+        lambda: os.write(other, b"z" * 10),
+        lambda: os.ftruncate(one, 20),
+        lambda: os.truncate(file, 40),
+        lambda: os.posix_fallocate(one, 0, 70),
+        lambda: os.copy_file_range(source, one, 50, 0, 90),
+        lambda: os.sendfile(one, source, 0, 10),
+        lambda: os.pwritev(one, [b"1", b"2"], 500),
+        lambda: os.close(os.open(file, os.O_WRONLY | os.O_TRUNC)),
+    ):
+        before = os.fstat(one).st_size, os.lseek(other, 0, os.SEEK_END)
+        change()
+        after = os.lseek(other, 0, os.SEEK_END), os.fstat(one).st_size, os.fstat(other).st_size, os.stat(file).st_size
+        sizes.append((before, after))
+    return sizes
+
+
+@behaviour
+def set_id_bits_are_gone_just_after_a_write(place: Path) -> object:
+    file = place / "file"
+    write_file(file, b"x" * 100)
+    os.chmod(file, 0o755)
+    descriptor = os.open(file, os.O_RDWR)
+    modes = []
+    for mode in (0o4755, 0o2755, 0o6711):
+        os.fstat(descriptor)
+        os.chmod(file, mode)
+        set_to = mode_of(file)
+        os.write(descriptor, b"y")
+        modes.append((set_to, mode_of(file), oct(os.fstat(descriptor).st_mode)))
+    return modes
+
+
+@behaviour
+def links_are_counted_just_after_each_change(place: Path) -> object:
+    file = place / "file"
+    write_file(file)
+    descriptor = os.open(file, os.O_RDONLY)
+    counts = [os.fstat(descriptor).st_nlink]
+    for change in (
+        lambda: os.link(file, place / "other"),
+        lambda: os.rename(place / "other", place / "third"),
+        lambda: os.unlink(file),
+        lambda: os.rename(place / "third", file),
+        lambda: os.replace(file, place / "last"),
+        lambda: os.unlink(place / "last"),
+    ):
+        change()
+        counts.append(os.fstat(descriptor).st_nlink)
+    return counts
+
+
+@behaviour
 def times_move_as_they_should(place: Path) -> object:
     file = place / "file"
     write_file(file, b"content")

@@ -4,6 +4,7 @@ import ctypes
 import mmap
 import os
 import signal
+import time
 from pathlib import Path
 
 import syscalls
@@ -132,6 +133,35 @@ def times_after_a_store_and_msync(place: Path) -> object:
     area.flush()
     after = os.stat(place / "file")
     return after.st_mtime_ns > before.st_mtime_ns, after.st_ctime_ns > before.st_ctime_ns, after.st_size
+
+
+@behaviour
+def each_store_shows_in_the_times_just_after_a_look(place: Path) -> object:
+    """Looks that follow each other so closely that attributes might still be kept; each page's first store moves the times."""
+    descriptor = _file(place, b"a" * 3 * PAGE)
+    os.fstat(descriptor)
+    area = mmap.mmap(descriptor, 3 * PAGE)
+    newer = []
+    for page in range(3):
+        before = os.fstat(descriptor).st_mtime_ns
+        # More than a tick of the clock.
+        time.sleep(0.012)
+        os.fstat(descriptor)
+        area[page * PAGE : page * PAGE + 1] = b"b"
+        newer.append((os.fstat(descriptor).st_mtime_ns > before, os.stat(place / "file").st_mtime_ns > before))
+    return newer
+
+
+@behaviour
+def a_map_that_becomes_writable_later_shows_in_the_times(place: Path) -> object:
+    descriptor = _file(place, b"a" * PAGE)
+    address = syscalls.shared_map(descriptor, PAGE, mmap.PROT_READ)
+    before = os.fstat(descriptor).st_mtime_ns
+    time.sleep(0.012)
+    os.fstat(descriptor)
+    syscalls.mprotect(address, PAGE, mmap.PROT_READ | mmap.PROT_WRITE)
+    ctypes.memset(address, ord("b"), 1)
+    return os.fstat(descriptor).st_mtime_ns > before, os.pread(descriptor, 2, 0)
 
 
 @behaviour

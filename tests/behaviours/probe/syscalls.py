@@ -1,6 +1,7 @@
 """The system calls that Python's os module lacks, through libc; each raises OSError as os does."""
 
 import ctypes
+import mmap
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -46,6 +47,20 @@ def syncfs(descriptor: int) -> None:
 
 def sync_file_range(descriptor: int, offset: int, length: int, flags: int) -> None:
     checked(libc.sync_file_range(descriptor, ctypes.c_int64(offset), ctypes.c_int64(length), flags))
+
+
+def shared_map(descriptor: int, length: int, protection: int) -> int:
+    """Its address, which Python's own maps do not tell."""
+    libc.mmap.restype = ctypes.c_void_p
+    address = libc.mmap(None, ctypes.c_size_t(length), protection, mmap.MAP_SHARED, descriptor, ctypes.c_int64(0))
+    if address == ctypes.c_void_p(-1).value:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+    return int(address)
+
+
+def mprotect(address: int, length: int, protection: int) -> None:
+    checked(libc.mprotect(ctypes.c_void_p(address), ctypes.c_size_t(length), protection))
 
 
 class Timespec(ctypes.Structure):
