@@ -1,6 +1,6 @@
 """The import, against an endpoint that is as strict as the two viewers: what is taken, and what each refusal is said as.
 
-The endpoint itself is held to Metricbeat's own published dashboards, which it must take, and to twenty kinds of broken
+The endpoint itself is held to Metricbeat's own published dashboards, which it must take, and to more than twenty kinds of broken
 object, which it must not.
 """
 
@@ -191,6 +191,9 @@ CLASSIC_BREAKS: dict[str, Callable[[list[dict[str, Any]]], None]] = {
     "a visualization of no type": lambda o: inside(visual(o, "Lost"), "visState", lambda s: put(s, "type", "lens")),
     "an aggregation of no field": lambda o: inside(
         visual(o, "Lost"), "visState", lambda s: drop(s, "aggs", 0, "params", "field")
+    ),
+    "JSON input that is no JSON": lambda o: inside(
+        visual(o, "Median duration"), "visState", lambda s: put(s, "aggs", 0, "params", "json", "{hdr}")
     ),
     "an order by nothing": lambda o: inside(
         visual(o, "Most accessed paths"), "visState", lambda s: put(s, "aggs", -1, "params", "orderBy", "9")
