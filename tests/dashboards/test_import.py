@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from dashboards import strict
+from dashboards import strict, translate
 from dashboards.strict import MARKS, errors_of, parsed
 from dashboards.viewer import Viewer, running
 from glassfs.config.model import Elastic
@@ -135,6 +135,21 @@ def test_a_mark_that_is_too_new_costs_only_its_own_dashboard(monkeypatch: pytest
         assert refused == {"[glassfs] Latency", "[glassfs] Errors"}
         assert all("more recent version" in each.why for each in found.refused)
         assert ("dashboard", "glassfs-overview") in viewer.objects["default"]
+
+
+@pytest.mark.parametrize("bundle", [bundles.CLASSIC, bundles.LENS])
+def test_calls_of_the_totals_are_counted_inside_a_histogram_of_time_or_summed(bundle: str) -> None:
+    """Elsewhere Elasticsearch 7.17 may count documents instead (docs/how-to/elasticsearch.md)."""
+    objects = translate.by_key(ndjson(bundles.objects(bundle)).splitlines())
+    asked = [
+        one
+        for board in translate.dashboards(objects)
+        for _, saved in translate.panels(board, objects)
+        for one in translate.questions(saved, objects)
+        if one.pattern == "glassfs-totals-*" and any(metric.kind == "count" for metric in one.metrics)
+    ]
+    assert asked
+    assert all(one.buckets[0].kind == "date_histogram" for one in asked)
 
 
 # The endpoint itself.

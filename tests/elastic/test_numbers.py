@@ -15,6 +15,7 @@ from shipping import search, set_up, settings, ship
 
 import glassfs
 from glassfs.trace import Trace
+from support.builds import has
 from support.servers import RealServer
 
 pytestmark = [pytest.mark.mount, pytest.mark.deadline(300)]
@@ -184,14 +185,16 @@ def assert_totals_are_the_reports(server: RealServer, report: Any) -> None:
         "min_ns": {"min": {"field": "glassfs.totals.min_ns"}},
         "max_ns": {"max": {"field": "glassfs.totals.max_ns"}},
     }
-    found = search(
-        server, "glassfs-totals-*", {"ops": {"terms": {"field": "event.action", "size": 100}, "aggs": numbers}}
-    )
+    terms = {"terms": {"field": "event.action", "size": 100}}
+    found = search(server, "glassfs-totals-*", {"ops": {**terms, "aggs": numbers}})
     ops = {row["name"]: row for row in report["ops"]}
+    counted = search(server, "glassfs-totals-*", {"ops": terms})["ops"]["buckets"]
+    assert {bucket["key"]: bucket["doc_count"] for bucket in counted} == {name: ops[name]["count"] for name in ops}
     assert {bucket["key"] for bucket in found["ops"]["buckets"]} == set(ops)
     for bucket in found["ops"]["buckets"]:
         row = ops[bucket["key"]]
-        assert bucket["doc_count"] == row["count"] == bucket["calls"]["value"]
+        assert row["count"] == bucket["calls"]["value"]
+        assert row["count"] == bucket["doc_count"] or not has(server.version)["_doc_count"]
         assert (bucket["bytes"]["value"], bucket["duration_ns"]["value"]) == (row["bytes"], row["time_ns"])
         assert (bucket["min_ns"]["value"], bucket["max_ns"]["value"]) == (
             row["latency"]["min_ns"],
