@@ -5,6 +5,7 @@ As `translate` reads it from the saved object; asked of a server as a `_search`,
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,13 +19,19 @@ Search = Callable[[str, Json], Json]
 
 @dataclass(frozen=True)
 class Metric:
-    """`kind` as the server calls it. `only`: a filter around it."""
+    """`kind` as the server calls it. `only`: a filter around it. `more`: JSON that is merged into the aggregation."""
 
     id: str
     kind: str
     field: str | None = None
     percent: float | None = None
     only: str = ""
+    more: str = ""
+
+    @property
+    def merged(self) -> Json:
+        found: Json = json.loads(self.more or "{}")
+        return found
 
 
 @dataclass(frozen=True)
@@ -138,7 +145,7 @@ def _metrics(question: Question, only: set[str] | None = None) -> Json:
                 found[f"{metric.id}-only"] = {"filter": kql.to_query(metric.only)}
             continue
         name = _named(metric)
-        inside: Json = {name: {metric.kind: {"field": metric.field}}}
+        inside: Json = {name: {metric.kind: {"field": metric.field, **metric.merged}}}
         if metric.kind == "percentiles":
             before = found.get(name, {}).get("percentiles", {}).get("percents", [])
             inside[name]["percentiles"]["percents"] = [*before, metric.percent]

@@ -270,6 +270,10 @@ def _aggregations(state: Json, source: Json) -> None:
             _demand(bool(params.get("field")), f"{each['type']} of no field")
         if each["type"] == "percentiles":
             _demand(bool(params["percents"]), "no percents")
+        if "json" in params:
+            # Both viewers pass over what they cannot parse, and say nothing.
+            _demand(isinstance(params["json"], str), "JSON input that is no text")
+            _demand(isinstance(json.loads(params["json"]), dict), "JSON input that is no object")
         if each["type"] == "terms" and params["orderBy"] not in ("_key", "custom"):
             id, _, percent = params["orderBy"].partition(".")
             _demand(id in metrics, f"ordered by {params['orderBy']}, which is not there")

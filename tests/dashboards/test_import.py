@@ -1,6 +1,6 @@
 """The import, against an endpoint that is as strict as the two viewers: what is taken, and what each refusal is said as.
 
-The endpoint itself is held to Metricbeat's own published dashboards, which it must take, and to twenty kinds of broken
+The endpoint itself is held to Metricbeat's own published dashboards, which it must take, and to more than twenty kinds of broken
 object, which it must not.
 """
 
@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from dashboards import strict
+from dashboards import strict, translate
 from dashboards.strict import MARKS, errors_of, parsed
 from dashboards.viewer import Viewer, running
 from glassfs.config.model import Elastic
@@ -137,6 +137,21 @@ def test_a_mark_that_is_too_new_costs_only_its_own_dashboard(monkeypatch: pytest
         assert ("dashboard", "glassfs-overview") in viewer.objects["default"]
 
 
+@pytest.mark.parametrize("bundle", [bundles.CLASSIC, bundles.LENS])
+def test_calls_of_the_totals_are_counted_inside_a_histogram_of_time_or_summed(bundle: str) -> None:
+    """Elsewhere Elasticsearch 7.17 may count documents instead (docs/how-to/elasticsearch.md)."""
+    objects = translate.by_key(ndjson(bundles.objects(bundle)).splitlines())
+    asked = [
+        one
+        for board in translate.dashboards(objects)
+        for _, saved in translate.panels(board, objects)
+        for one in translate.questions(saved, objects)
+        if one.pattern == "glassfs-totals-*" and any(metric.kind == "count" for metric in one.metrics)
+    ]
+    assert asked
+    assert all(one.buckets[0].kind == "date_histogram" for one in asked)
+
+
 # The endpoint itself.
 
 
@@ -191,6 +206,9 @@ CLASSIC_BREAKS: dict[str, Callable[[list[dict[str, Any]]], None]] = {
     "a visualization of no type": lambda o: inside(visual(o, "Lost"), "visState", lambda s: put(s, "type", "lens")),
     "an aggregation of no field": lambda o: inside(
         visual(o, "Lost"), "visState", lambda s: drop(s, "aggs", 0, "params", "field")
+    ),
+    "JSON input that is no JSON": lambda o: inside(
+        visual(o, "Median duration"), "visState", lambda s: put(s, "aggs", 0, "params", "json", "{hdr}")
     ),
     "an order by nothing": lambda o: inside(
         visual(o, "Most accessed paths"), "visState", lambda s: put(s, "aggs", -1, "params", "orderBy", "9")

@@ -99,9 +99,11 @@ def _aggregations(saved: Json, state: Json, objects: Objects) -> Question:
 
 def _metrics_of(agg: Json) -> list[Metric]:
     name = agg["params"].get("field")
+    more = agg["params"].get("json", "")
     if agg["type"] == "percentiles":
-        return [Metric(f"{agg['id']}_{each}", "percentiles", name, each) for each in agg["params"]["percents"]]
-    return [Metric(agg["id"], agg["type"], name)]
+        percents = agg["params"]["percents"]
+        return [Metric(f"{agg['id']}_{each}", "percentiles", name, each, more=more) for each in percents]
+    return [Metric(agg["id"], agg["type"], name, more=more)]
 
 
 def _bucket_of(agg: Json) -> Bucket:

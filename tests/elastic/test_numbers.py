@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from shipping import search, set_up, settings, ship
 
 import glassfs
 from glassfs.trace import Trace
+from support.builds import has
 from support.servers import RealServer
 
 pytestmark = [pytest.mark.mount, pytest.mark.deadline(300)]
@@ -47,8 +49,10 @@ threads = [threading.Thread(target=work, args=(f"folder{number}",)) for number i
 # Beyond so many calls a percentile must be right within this share, and a cardinality within that.
 MANY_CALLS = 1_000
 PERCENTILE_OFF = 0.05
-RANK_OFF = 0.01
 CARDINALITY_OFF = 0.03
+# Keeps two digits of each value on every server. A server's own choice is exact in rank, and that only roughly: where
+# durations leap, as between a cached read and one of the disk, it answers something between the two.
+HDR = {"number_of_significant_value_digits": 2}
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +82,7 @@ NUMBERS = {
     "min_ns": {"min": {"field": "event.duration"}},
     "max_ns": {"max": {"field": "event.duration"}},
     "bytes": {"sum": {"field": "glassfs.bytes"}},
-    "percentiles": {"percentiles": {"field": "event.duration", "percents": [50, 99]}},
+    "percentiles": {"percentiles": {"field": "event.duration", "percents": [50, 99], "hdr": HDR}},
     "errors": {"filter": {"term": {"event.outcome": "failure"}}},
 }
 
@@ -93,15 +97,19 @@ def assert_latency_is(latency: dict[str, int], bucket: Any, recorded: Path, colu
         for name, percent in (("p50_ns", 50.0), ("p99_ns", 99.0)):
             answer = bucket["percentiles"]["values"][str(percent)]
             if answer != pytest.approx(latency[name], rel=PERCENTILE_OFF):
-                assert_is_near_in_rank(answer, percent / 100, recorded, column, bucket["key"])
+                assert_is_the_traces(answer, percent / 100, recorded, column, bucket["key"])
 
 
-def assert_is_near_in_rank(answer: float, share: float, recorded: Path, column: str, key: str) -> None:
-    """Between two kinds of calls durations leap, and both sides estimate: there the rank must be right."""
+def assert_is_the_traces(answer: float, share: float, recorded: Path, column: str, key: str) -> None:
+    """The report's buckets are 9 % wide, so its percentile may be the one that is off: then the trace itself decides.
+
+    Servers round a rank that falls between two calls up or down: either neighbour will do.
+    """
     with glassfs.open(str(recorded)) as reader:
         of_key = reader.sql("select * from events").filter(f"{column} = '{key}'")
-        ranks = f"quantile_disc(duration_ns, [{share - RANK_OFF}, {share + RANK_OFF}])"
-        low, high = of_key.aggregate(ranks).fetchall()[0][0]
+        durations = [each for (each,) in of_key.project("duration_ns").order("duration_ns").fetchall()]
+    place = math.ceil(share * len(durations)) - 1
+    low, high = durations[place - 1], durations[min(place + 1, len(durations) - 1)]
     assert low * (1 - PERCENTILE_OFF) <= answer <= high * (1 + PERCENTILE_OFF)
 
 
@@ -177,14 +185,16 @@ def assert_totals_are_the_reports(server: RealServer, report: Any) -> None:
         "min_ns": {"min": {"field": "glassfs.totals.min_ns"}},
         "max_ns": {"max": {"field": "glassfs.totals.max_ns"}},
     }
-    found = search(
-        server, "glassfs-totals-*", {"ops": {"terms": {"field": "event.action", "size": 100}, "aggs": numbers}}
-    )
+    terms = {"terms": {"field": "event.action", "size": 100}}
+    found = search(server, "glassfs-totals-*", {"ops": {**terms, "aggs": numbers}})
     ops = {row["name"]: row for row in report["ops"]}
+    counted = search(server, "glassfs-totals-*", {"ops": terms})["ops"]["buckets"]
+    assert {bucket["key"]: bucket["doc_count"] for bucket in counted} == {name: ops[name]["count"] for name in ops}
     assert {bucket["key"] for bucket in found["ops"]["buckets"]} == set(ops)
     for bucket in found["ops"]["buckets"]:
         row = ops[bucket["key"]]
-        assert bucket["doc_count"] == row["count"] == bucket["calls"]["value"]
+        assert row["count"] == bucket["calls"]["value"]
+        assert row["count"] == bucket["doc_count"] or not has(server.version)["_doc_count"]
         assert (bucket["bytes"]["value"], bucket["duration_ns"]["value"]) == (row["bytes"], row["time_ns"])
         assert (bucket["min_ns"]["value"], bucket["max_ns"]["value"]) == (
             row["latency"]["min_ns"],
