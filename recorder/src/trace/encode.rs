@@ -26,6 +26,9 @@ const ROW_GROUP_ROWS: usize = 4_000_000;
 const DIFFERENCES: [&str; 9] =
     ["seq", "ts_ns", "duration_ns", "backing_ns", "offset", "second_ns", "min_ns", "max_ns", "count"];
 
+/// Numbers that mostly are the one before: as differences they need no look into a dictionary, and hardly a bit.
+const STEADY: [&str; 10] = ["stream", "requests", "syscall_nr", "errno", "mode", "dev", "pid", "tid", "uid", "gid"];
+
 /// Numbers that repeat, but may be many: a dictionary first, and differences when it overflows.
 const REPEATED: [&str; 5] = ["size", "result", "ino", "fh", "flags"];
 
@@ -93,7 +96,7 @@ fn properties() -> WriterProperties {
         .set_statistics_enabled(EnabledStatistics::None)
         .set_offset_index_disabled(true);
     let path = |name: &str| ColumnPath::from(name);
-    for name in DIFFERENCES {
+    for name in DIFFERENCES.into_iter().chain(STEADY) {
         builder = builder
             .set_column_dictionary_enabled(path(name), false)
             .set_column_encoding(path(name), Encoding::DELTA_BINARY_PACKED);
