@@ -7,85 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from support import recorder, straces
-from support.equality import Both, Difference, Unseen, strace
+from support import recorder
+from support.differences import (
+    CLOSED_RANGE,
+    ELSEWHERE,
+    MANY_BUFFERS,
+    MESSAGES,
+    NAMELESS,
+    NO_FOLDER,
+    NOT_REACHED,
+    OF_MAPS,
+    ONE_NAME,
+    REFUSED,
+    REFUSED_TARGET,
+    TOLD_TO_APPEND,
+)
+from support.equality import Both, Unseen, strace
 from support.needs import require
 from support.traces import Trace
 
 HERE = Path(__file__).parent
 pytestmark = [pytest.mark.root, pytest.mark.mount]
-VECTORS = {"readv", "writev", "preadv", "pwritev", "preadv2", "pwritev2"}
-
-
-def is_above(path: str | None, other: str | None) -> bool:
-    return path != other and straces.within(other, str(path))
-
-
-# What the trace has not, since the call causes no request and carries no descriptor of the mount's among its arguments.
-OF_MAPS = Unseen("a call on a map names no file", lambda said: said.name in ("msync", "munmap"))
-MESSAGES = Unseen("a descriptor that is passed on in a message", lambda said: said.name in ("sendmsg", "recvmsg"))
-REFUSED = Unseen(
-    "refused before any name was looked up",
-    lambda said: (said.name, said.errno) == ("truncate", "EINVAL") and (said.size or 0) >= 1 << 63,
-)
-NOT_REACHED = Unseen(
-    "its first name is missing, elsewhere", lambda said: said.name == "link" and str(said.path2).endswith("/none")
-)
-
-# What differs in a column.
-MANY_BUFFERS = Difference(
-    "of more than eight buffers the size is not added up",
-    lambda said, seen, column: (
-        column == "size" and seen.size is None and said.name in VECTORS and said.line.argument(1).count("iov_len=") > 8
-    ),
-)
-ONE_NAME = Difference(
-    "of two names the second is not looked up where the first is missing",
-    lambda said, seen, column: (
-        said.errno == "ENOENT"
-        and (
-            (said.name == "rename" and column == "path2" and seen.path2 is None)
-            or (said.name == "link" and column == "path2" and seen.path2 is None)
-            or (said.name == "link" and column == "path" and seen.path == said.path2)
-        )
-    ),
-)
-NO_FOLDER = Difference(
-    "where a folder is missing, what was looked up last",
-    lambda said, seen, column: (
-        column == "path"
-        and said.errno in ("ENOENT", "ENOTDIR")
-        and any(is_above(seen.path, name) for name in (said.path, said.path2))
-    ),
-)
-ELSEWHERE = Difference(
-    "of two names on two filesystems only the folders are looked up",
-    lambda said, seen, column: (
-        said.errno == "EXDEV"
-        and said.name == "rename"
-        and (
-            seen.path2 is None
-            if column == "path2"
-            else any(is_above(seen.path, name) for name in (said.path, said.path2))
-        )
-    ),
-)
-REFUSED_TARGET = Difference(
-    "the target of a symlink that was refused",
-    lambda said, seen, column: (said.name, column, seen.path2) == ("symlink", "path2", None) and said.errno is not None,
-)
-TOLD_TO_APPEND = Difference(
-    "where a single write was told to append (RWF_APPEND)",
-    lambda said, seen, column: column == "offset" and seen.offset is None and said.line.says("RWF_APPEND"),
-)
-CLOSED_RANGE = Difference(
-    "close_range names no file: the last that it closed",
-    lambda said, seen, column: (said.name, column) == ("close_range", "path") and seen.path is not None,
-)
-NAMELESS = Difference(
-    "a file that was made without a name has none",
-    lambda said, seen, column: column == "path" and seen.path is None and str(said.path).endswith("//"),
-)
 
 
 def both(directory: Path, words: list[str | Path], scratch: Path, *unseen: Unseen) -> Both:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from support.strace_lines import OPTIONS, lines_of
+from support.strace_lines import OPTIONS, Line, lines_of
 from support.strace_model import Model, Said
 from support.traces import Trace
 
@@ -98,7 +98,7 @@ class Both:
                     reason = next((each.why for each in differences if each.is_one(said, seen, column)), None)
                     met.update([reason] if reason else [])
                     wrong += [] if reason else [_told(said, seen, column)]
-        assert not wrong, f"{len(wrong)} differences:\n" + "\n".join(wrong[:100])
+        assert not wrong, f"{len(wrong)} differences:\n" + "\n".join(wrong[:: max(1, len(wrong) // 50)])
         never = {each.why for each in differences} - met.keys()
         never |= {why for why, count in self.left_out.items() if not count}
         assert not never, f"these differences are none any more: {never}"
@@ -106,22 +106,25 @@ class Both:
         return met + self.left_out
 
     def assert_same_calls(self) -> None:
-        wrong = [
-            f"{tid}: {line}"
-            for tid in sorted(self.said.keys() | self.seen.keys())
-            for line in difflib.ndiff(_outcomes(self.said.get(tid, [])), _outcomes(self.seen.get(tid, [])))
-            if line[0] in "-+"
-        ]
-        assert not wrong, "only strace (-), only the trace (+):\n" + "\n".join(wrong[:200])
+        wrong = []
+        for tid in sorted(self.said.keys() | self.seen.keys()):
+            said, seen = self.said.get(tid, []), self.seen.get(tid, [])
+            matcher = difflib.SequenceMatcher(None, _outcomes(said), _outcomes(seen), autojunk=False)
+            for what, a, b, c, d in matcher.get_opcodes():
+                if what != "equal":
+                    wrong += [f"{tid}: - {_written(one.line)}" for one in said[a:b]]
+                    wrong += [f"{tid}: + {one.name} = {one.result} {one.errno or ''}: {one.path}" for one in seen[c:d]]
+        assert not wrong, f"{len(wrong)} only strace (-), only the trace (+):\n" + "\n".join(wrong[:100])
 
 
-def _outcomes(calls: list[Said]) -> list[str]:
-    return [f"{call.name} {call.result} {call.errno or ''}" for call in calls]
+def _outcomes(calls: list[Said]) -> list[tuple[str, int, str | None]]:
+    return [(call.name, call.result, call.errno) for call in calls]
 
 
 def _told(said: Said, seen: Said, column: str) -> str:
-    line = said.line
-    return (
-        f"{said.tid} {column}: strace {getattr(said, column)!r}, trace {getattr(seen, column)!r}: "
-        f"{line.name}({', '.join(line.arguments)[:300]}) = {line.result} {line.errno or ''}"
-    )
+    strace, trace = getattr(said, column), getattr(seen, column)
+    return f"{said.tid} {column}: strace {strace!r}, trace {trace!r}: {_written(said.line)}"
+
+
+def _written(line: Line) -> str:
+    return f"{line.name}({', '.join(line.arguments)[:300]}) = {line.result} {line.errno or ''}"

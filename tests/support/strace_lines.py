@@ -54,7 +54,7 @@ class Line:
     def number(self, place: int) -> int | None:
         """A plain number; also the one behind a pointer: `[0]`, or `[0] => [500]`."""
         found = re.match(r"^\[?(0x[0-9a-f]+|-?\d+)\b", self.argument(place))
-        return int(found[1], 0) if found else None
+        return _number(found[1]) if found else None
 
     def is_null(self, place: int) -> bool:
         return self.argument(place) == "NULL"
@@ -84,10 +84,14 @@ def _line(tid: int, found: re.Match[str]) -> Line:
         found["name"],
         split(found["arguments"]),
         # A call that is to be begun again is answered `?` and the kernel's own word for that.
-        0 if found["result"] == "?" else int(found["result"], 0),
+        0 if found["result"] == "?" else _number(found["result"]),
         found["errno"],
         found["path"],
     )
+
+
+def _number(text: str) -> int:
+    return int(text, 16 if text.startswith("0x") else 10)
 
 
 def split(arguments: str) -> list[str]:

@@ -169,7 +169,7 @@ class Model:
             return self._resolve(process, None, line.text(0), not line.says("O_NOFOLLOW")), None
         if name in NOT_FOLLOWING.split():
             return self._resolve(process, None, line.text(0), False), None
-        if name in AT_FOLLOWING.split() and line.text(1) is not None:
+        if name in AT_FOLLOWING.split() and line.text(1):
             stays = any(map(line.says, ("O_NOFOLLOW", "AT_SYMLINK_NOFOLLOW", "O_EXCL")))
             return self._resolve(process, line.descriptor(0), line.text(1), not stays), None
         if name in AT_NOT_FOLLOWING.split():

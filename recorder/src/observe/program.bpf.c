@@ -144,22 +144,27 @@ struct buffer {
 	u64 base;
 	u64 len;
 };
-#define MOST_BUFFERS 8
+/* Read at once, and as a whole: PostgreSQL fills its log with 32. */
+#define BUFFERS 8
+#define MOST_BUFFERS 64
 #define UNKNOWN (~0ull)
 
 /* What the buffers of a vector hold together; unknown if there are many, or if they are not in memory. */
-INLINE u64 length_of(const void *vector, u64 count)
+INLINE u64 length_of(const struct buffer *vector, u64 count)
 {
-	struct buffer buffers[MOST_BUFFERS];
+	struct buffer buffers[BUFFERS];
 	u64 sum = 0;
-	if (!count || count > MOST_BUFFERS)
-		return count ? UNKNOWN : 0;
-	if (bpf_probe_read_user(buffers, (count & (2 * MOST_BUFFERS - 1)) * sizeof(struct buffer), vector))
+	if (count > MOST_BUFFERS)
 		return UNKNOWN;
+	for (u64 first = 0; first < MOST_BUFFERS && first < count; first += BUFFERS) {
+		u64 here = count - first < BUFFERS ? count - first : BUFFERS;
+		if (bpf_probe_read_user(buffers, (here & (2 * BUFFERS - 1)) * sizeof(struct buffer), vector + first))
+			return UNKNOWN;
 #pragma unroll
-	for (int i = 0; i < MOST_BUFFERS; i++)
-		if (i < count)
-			sum += buffers[i].len;
+		for (int i = 0; i < BUFFERS; i++)
+			if (i < here)
+				sum += buffers[i].len;
+	}
 	return sum;
 }
 
