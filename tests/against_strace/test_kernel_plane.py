@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from folders import ROUNDS
 
 from support import recorder
 from support.differences import (
@@ -18,11 +19,13 @@ from support.differences import (
     NOT_REACHED,
     OF_MAPS,
     ONE_NAME,
+    OTHER_NAME,
     REFUSED,
     REFUSED_TARGET,
     TOLD_TO_APPEND,
+    is_answered_from_a_cached_entry,
 )
-from support.equality import Both, Unseen, strace
+from support.equality import Both, Difference, Unseen, strace
 from support.needs import require
 from support.traces import Trace
 
@@ -30,32 +33,37 @@ HERE = Path(__file__).parent
 pytestmark = [pytest.mark.root, pytest.mark.mount]
 
 
-def both(directory: Path, words: list[str | Path], scratch: Path, *unseen: Unseen) -> Both:
+EXACT = ("--exact",)
+
+
+def both(
+    directory: Path, words: list[str | Path], scratch: Path, *unseen: Unseen, mode: tuple[str, ...] = EXACT
+) -> Both:
     prefix, trace = scratch / "strace/out", scratch / "traces/trace"
     done = recorder.run_traced(
-        [directory],
-        strace(prefix, *words),
-        trace,
-        extra=("--plane", "kernel", "--exact"),
-        timeout=240,
-        cwd="/",
+        [directory], strace(prefix, *words), trace, extra=("--plane", "kernel", *mode), timeout=240, cwd="/"
     )
     assert done.returncode == 0, done.stderr
     return Both(directory, prefix, trace, unseen)
 
 
-def test_calls_of_every_family_are_those_that_strace_shows(directory: Path, scratch: Path) -> None:
-    require("strace")
-    words = [sys.executable, "-I", HERE / "family.py", directory]
-    both(directory, words, scratch, OF_MAPS, MESSAGES).assert_equal([MANY_BUFFERS, ONE_NAME, NAMELESS])
+# What strace shows otherwise of each program.
+EXCEPTIONS: dict[str, tuple[list[Unseen], list[Difference]]] = {
+    "family": ([OF_MAPS, MESSAGES], [MANY_BUFFERS, ONE_NAME, NAMELESS]),
+    "harder": (
+        [OF_MAPS, MESSAGES, REFUSED, NOT_REACHED],
+        [ONE_NAME, NO_FOLDER, ELSEWHERE, REFUSED_TARGET, TOLD_TO_APPEND, CLOSED_RANGE],
+    ),
+    "folders": ([], []),
+}
 
 
-def test_what_the_families_leave_out_is_what_strace_shows(directory: Path, scratch: Path) -> None:
+@pytest.mark.parametrize("program", EXCEPTIONS)
+def test_calls_of_every_family_are_those_that_strace_shows(program: str, directory: Path, scratch: Path) -> None:
     require("strace")
-    words = [sys.executable, HERE / "harder.py", directory]
-    both(directory, words, scratch, OF_MAPS, MESSAGES, REFUSED, NOT_REACHED).assert_equal(
-        [ONE_NAME, NO_FOLDER, ELSEWHERE, REFUSED_TARGET, TOLD_TO_APPEND, CLOSED_RANGE]
-    )
+    unseen, differences = EXCEPTIONS[program]
+    run = both(directory, [sys.executable, HERE / f"{program}.py", directory], scratch, *unseen)
+    run.assert_equal(differences)
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -63,6 +71,21 @@ def test_a_mix_of_calls_in_four_processes_is_what_strace_shows(seed: int, direct
     require("strace")
     words = [sys.executable, HERE / "workload.py", directory, str(seed), "4", "250"]
     both(directory, words, scratch).assert_equal([ONE_NAME])
+
+
+@pytest.mark.parametrize("program", ["family", "harder", "folders"])
+def test_without_exact_only_what_a_cached_entry_answers_is_not_there(
+    program: str, directory: Path, scratch: Path
+) -> None:
+    require("strace")
+    unseen, differences = EXCEPTIONS[program]
+    run = both(directory, [sys.executable, HERE / f"{program}.py", directory], scratch, *unseen, mode=())
+    missing = run.leave_out(is_answered_from_a_cached_entry)
+    run.assert_equal(may=[*differences, OTHER_NAME])
+    names = {said.name for said in missing}
+    if program == "folders":
+        assert {"newfstatat", "statx", "access", "chdir", "openat", "unlink", "truncate"} >= names >= {"newfstatat"}
+        assert 100 < len(missing) < 10 * ROUNDS
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,8 @@
 it is named."""
 
 from support import straces
-from support.equality import Difference, Unseen
+from support.equality import Difference, Unseen, is_about
+from support.strace_model import Said
 
 VECTORS = {"readv", "writev", "preadv", "pwritev", "preadv2", "pwritev2"}
 
@@ -21,6 +22,15 @@ REFUSED = Unseen(
 NOT_REACHED = Unseen(
     "its first name is missing, elsewhere", lambda said: said.name == "link" and str(said.path2).endswith("/none")
 )
+
+
+def is_answered_from_a_cached_entry(said: Said) -> bool:
+    """Without `--exact` a folder's entry and attributes are good for 20 ms. Of two names on two filesystems nothing else is
+    looked at."""
+    named = [said.line.descriptor(place) for place in (0, 2)]
+    by_descriptor = any(each and each.number is not None for each in named)
+    return not by_descriptor and (said.is_folder or (said.name, said.errno) == ("rename", "EXDEV"))
+
 
 # What differs in a column.
 MANY_BUFFERS = Difference(
@@ -75,4 +85,10 @@ CLOSED_RANGE = Difference(
 NAMELESS = Difference(
     "a file that was made without a name has none",
     lambda said, seen, column: column == "path" and seen.path is None and str(said.path).endswith("//"),
+)
+OTHER_NAME = Difference(
+    "without --exact another of its names or a folder above it, where only that had to be asked for",
+    lambda said, seen, column: (
+        said.is_folder and (is_about(said, seen.path) if column == "path" else column == "path2" and seen.path2 is None)
+    ),
 )

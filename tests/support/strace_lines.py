@@ -90,6 +90,15 @@ def _line(tid: int, found: re.Match[str]) -> Line:
     )
 
 
+def unfinished(prefix: Path) -> list[tuple[int, str]]:
+    """Thread, and the name and file, of each call that its thread did not return from."""
+    found = []
+    for file in sorted(prefix.parent.glob(prefix.name + ".*")):
+        calls = re.findall(r"^[\d.]+ (\w+)\(\d+<([^>]*)>.* <unfinished \.\.\.>", file.read_text(), re.MULTILINE)
+        found += [(int(file.suffix[1:]), f"{name} {path}") for name, path in calls]
+    return found
+
+
 def _number(text: str) -> int:
     return int(text, 16 if text.startswith("0x") else 10)
 

@@ -77,6 +77,8 @@ class Said:
     size: int | None = None
     # Whether it is about files below the root, also where it names none.
     is_ours: bool = True
+    # Whether what it names is a folder, as far as strace has seen one made.
+    is_folder: bool = False
     # As strace wrote it, for whoever must understand a difference.
     line: Line = field(compare=False, repr=False, default=None)  # type: ignore[assignment]
 
@@ -121,6 +123,7 @@ class Model:
         self.root = root
         self.files: dict[str, File] = {}
         self.links: dict[str, str] = {}
+        self.folders: dict[str, bool] = {root: True}
         self.processes: dict[int, Process] = {}
         self.start = start
         self.sent: list[tuple[str, Description]] = []
@@ -137,7 +140,8 @@ class Model:
         path, path2 = self._paths(line, process)
         offset, size = self._range(line, process)
         is_ours = self._is_ours(line, process, [path, None if line.name in SYMLINKS else path2])
-        said = Said(line.tid, line.name, max(line.result, 0), line.errno, path, path2, offset, size, is_ours, line)
+        outcome = (line.tid, line.name, max(line.result, 0), line.errno)
+        said = Said(*outcome, path, path2, offset, size, is_ours, path in self.folders, line)
         if line.errno is None:
             self._take_effect(line, process, said)
         return said
@@ -322,7 +326,7 @@ class Model:
 
     def _renamed(self, line: Line, _: Process, said: Said) -> None:
         old, new = str(said.path), str(said.path2)
-        for table in (self.files, self.links):
+        for table in (self.files, self.links, self.folders):
             moved = _taken(table, old)
             replaced = _taken(table, new)
             table.update({new + name[len(old) :]: one for name, one in moved.items()})
@@ -339,6 +343,10 @@ class Model:
     def _removed(self, line: Line, _: Process, said: Said) -> None:
         self.files.pop(str(said.path), None)
         self.links.pop(str(said.path), None)
+        self.folders.pop(str(said.path), None)
+
+    def _made_folder(self, line: Line, _: Process, said: Said) -> None:
+        self.folders[str(said.path)] = True
 
     def _mapped(self, line: Line, process: Process, said: Said) -> None:
         process.maps.pop(line.result, None)
@@ -395,6 +403,9 @@ EFFECTS: dict[str, Callable[[Model, Line, Process, Said], None]] = {
     "symlinkat": Model._symlinked,
     "unlink": Model._removed,
     "unlinkat": Model._removed,
+    "rmdir": Model._removed,
+    "mkdir": Model._made_folder,
+    "mkdirat": Model._made_folder,
     "close": Model._closed,
     "close_range": Model._closed,
     "mmap": Model._mapped,

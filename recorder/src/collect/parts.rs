@@ -53,9 +53,7 @@ impl Parts {
     /// The paths of a call on two names that the kernel refused, as it has looked at them; `errno`: why. Where one is missing,
     /// or the directory of one, it is not known which.
     pub fn both_names(&self, op: Op, errno: u16) -> Option<Paths> {
-        let mut lookups: Vec<&Part> = self.own.iter().filter(|part| part.record.op == Op::Lookup).collect();
-        // A look that found another file than was known is repeated.
-        lookups.dedup_by(|one, other| one.paths.path == other.paths.path);
+        let lookups: Vec<&Part> = self.own.iter().filter(|part| part.record.op == Op::Lookup).collect();
         let is_refused = self.own.iter().all(|part| part.record.op != op) && i32::from(errno) != libc::ENOENT;
         let last = lookups.len().checked_sub(1).filter(|_| is_refused)?;
         let before = last.checked_sub(1)?;
