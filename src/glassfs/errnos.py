@@ -17,7 +17,12 @@ _IN_ORDER = """
     ENOTRECOVERABLE ERFKILL
 """
 
-_NAMES = {number: name for number, name in enumerate(_IN_ORDER.split(), start=1) if name != "-"}
+# include/linux/errno.h: no program is answered these. When a signal was handled the kernel begins the call again, or
+# makes EINTR of it; strace shows them too.
+_RESTARTS = {512: "ERESTARTSYS", 513: "ERESTARTNOINTR", 514: "ERESTARTNOHAND", 516: "ERESTART_RESTARTBLOCK"}
+
+_PLAIN = {number: name for number, name in enumerate(_IN_ORDER.split(), start=1) if name != "-"}
+_NAMES = _PLAIN | _RESTARTS
 
 # Second names for the same number.
 _ALIASES = {"EWOULDBLOCK": 11, "EDEADLOCK": 35, "ENOTSUP": 95}

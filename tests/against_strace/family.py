@@ -35,6 +35,8 @@ def data(file: int) -> None:
     os.writev(file, [b"one", b"two", b""])
     os.readv(file, [bytearray(10), bytearray(20)])
     os.pwritev(file, [b"x"] * 20, 100)
+    os.pwritev(file, [b"x"] * 64, 100)
+    os.pwritev(file, [b"x"] * 65, 100)
     os.preadv(file, [bytearray(5), bytearray(6)], 3)
     os.preadv(file, [bytearray(5)], 3, os.RWF_HIPRI)
     os.pwritev(file, [b"sync"], 0, os.RWF_DSYNC)

@@ -10,6 +10,7 @@ use rustc_hash::FxHashMap;
 
 use super::names::{Names, Paths};
 use super::open_files::OpenFiles;
+use super::parts::{Part, Parts};
 use super::record::{Record, present};
 use super::reported::{self, Side, Table, call_of, op_of, sides, value};
 use super::shed;
@@ -37,23 +38,11 @@ const MAX_COMMS: usize = 4096;
 /// Which call: its thread, and when it began.
 type Key = (u32, u64);
 
-/// A request's record and what its path was.
-struct Part {
-    record: Record,
-    paths: Paths,
-}
-
-/// The requests of a call under way.
-#[derive(Default)]
-struct Parts {
-    own: Vec<Part>,
-    /// That do not count as the program's: page faults in the middle of a call, and those whose record was not kept.
-    foreign: u32,
-}
-
 struct Ended {
     report: Report,
     looks: u8,
+    /// Of the files that it names by descriptor, once something is about to change names.
+    paths: Option<Paths>,
 }
 
 pub struct Calls {
@@ -63,7 +52,9 @@ pub struct Calls {
     /// Requests that the program has reported and whose record has not come: (connection, unique).
     asked: FxHashMap<(u8, u32), Key>,
     parts: FxHashMap<Key, Parts>,
+    /// By their start; those up to `settled` know the paths of their files.
     ended: Vec<Ended>,
+    settled: usize,
     /// Calls without requests, by their start; those up to `taken` are events already.
     plain: Vec<Report>,
     taken: usize,
@@ -88,6 +79,7 @@ impl Calls {
             asked: FxHashMap::default(),
             parts: FxHashMap::default(),
             ended: Vec::new(),
+            settled: 0,
             plain: Vec::new(),
             taken: 0,
             comms: FxHashMap::default(),
@@ -108,15 +100,17 @@ impl Calls {
         self.files.age();
         self.plain.drain(..self.taken);
         self.taken = 0;
+        self.settled = 0;
         let Calls { ring, asked, ended, plain, .. } = self;
         let found = ring.drain(|report| match report.kind() {
             observe::Kind::Request => {
                 asked.insert((report.connection, report.file as u32), (report.tid, report.start_ns));
             }
-            _ if report.requests > 0 => ended.push(Ended { report: *report, looks: 0 }),
+            _ if report.requests > 0 => ended.push(Ended { report: *report, looks: 0, paths: None }),
             _ => plain.push(*report),
         });
         plain.sort_by_key(|report| report.start_ns);
+        ended.sort_by_key(|ended| ended.report.start_ns);
         found
     }
 
@@ -176,7 +170,19 @@ impl Calls {
         let report = *self.plain.get(self.taken).filter(|report| report.start_ns < before_ns)?;
         self.taken += 1;
         let seq = self.number(1);
-        Some(self.event(&report, None, context, seq))
+        let paths = self.paths_of_files(&report, context);
+        Some(self.event(&report, None, paths, context, seq))
+    }
+
+    /// Names are about to change: calls that began before keep the paths that their files have now.
+    pub fn settle(&mut self, before_ns: u64, context: &Context<'_>) {
+        while let Some(ended) = self.ended.get(self.settled).filter(|ended| ended.report.start_ns < before_ns) {
+            if ended.paths.is_none() {
+                let paths = self.paths_of_files(&ended.report, context);
+                self.ended[self.settled].paths = Some(paths);
+            }
+            self.settled += 1;
+        }
     }
 
     /// Calls whose requests have all come; and requests that turned out to belong to none.
@@ -185,7 +191,7 @@ impl Calls {
         let mut waiting = Vec::new();
         for mut ended in std::mem::take(&mut self.ended) {
             let key = (ended.report.tid, ended.report.start_ns);
-            let come = self.parts.get(&key).map_or(0, |parts| parts.own.len() as u32 + parts.foreign);
+            let come = self.parts.get(&key).map_or(0, Parts::come);
             ended.looks += 1;
             if come < ended.report.requests && ended.looks < LOOKS {
                 waiting.push(ended);
@@ -201,7 +207,8 @@ impl Calls {
             // Page faults alone make no call of a mount's.
             if names_a_file || parts.foreign < ended.report.requests {
                 let seq = self.number(1);
-                events.push(self.event(&ended.report, Some(&parts), context, seq));
+                let paths = ended.paths.unwrap_or_else(|| self.paths_of_files(&ended.report, context));
+                events.push(self.event(&ended.report, Some(&parts), paths, context, seq));
             }
         }
         self.ended = waiting;
@@ -222,26 +229,36 @@ impl Calls {
         is_exec && parts.own.iter().all(|part| part.record.op == Op::Flush)
     }
 
-    fn event(&mut self, report: &Report, parts: Option<&Parts>, context: &Context<'_>, seq: u64) -> Event {
+    /// `files`: the paths of those that it names by descriptor.
+    fn event(
+        &mut self,
+        report: &Report,
+        parts: Option<&Parts>,
+        files: Paths,
+        context: &Context<'_>,
+        seq: u64,
+    ) -> Event {
         let (call, kind) = call_of(&self.table, report);
         let op = op_of(call, report);
-        let main = parts.and_then(|parts| main_part(&parts.own, op));
+        let main = parts.and_then(|parts| parts.main(op));
         let (first, _) = sides(call, report);
         let file = match first {
             Side::Handle(handle) => self.files.find(report.connection, handle),
             _ => None,
         };
-        let paths = self.paths(call, report, main, context);
+        let errno = reported::errno(report.result);
+        let both_names = parts.and_then(|parts| parts.both_names(op, errno));
+        let paths = both_names.unwrap_or_else(|| paths(call, main, files));
+        let (offset, size) = parts.map_or((None, None), |parts| parts.range(op));
         let held =
             |bit, value: fn(&Record) -> u64| main.filter(|part| part.record.has(bit)).map(|part| value(&part.record));
         let told = |argument: fn(&Call) -> Argument| call.and_then(|call| value(argument(call), report));
-        let backing = parts.map(|parts| parts.own.iter().map(|part| part.record.backing_ns).sum());
         Event {
             stream: STREAM,
             seq,
             ts_ns: context.clock.ts_ns(report.start_ns),
             duration_ns: report.duration_ns,
-            backing_ns: backing.filter(|ns| *ns > 0),
+            backing_ns: parts.and_then(Parts::backing_ns),
             requests: report.requests,
             op,
             kind,
@@ -250,10 +267,10 @@ impl Calls {
             plane: Plane::Kernel,
             path: paths.path,
             path2: paths.path2,
-            offset: reported::offset(call, report, held(present::OFFSET, |record| record.offset)),
-            size: told(|call| call.size).or(held(present::SIZE, |record| record.size)),
+            offset: reported::offset(call, report, offset),
+            size: told(|call| call.size).or(size),
             result: Some(report.result.max(0)),
-            errno: reported::errno(report.result),
+            errno,
             flags: told(|call| call.flags).or(held(present::FLAGS, |record| record.flags.into())).map(|it| it as u32),
             mode: told(|call| call.mode).or(held(present::MODE, |record| record.mode.into())).map(|it| it as u32),
             ino: file.map(|file| file.ino).or(held(present::INO, |record| record.ino)),
@@ -268,8 +285,8 @@ impl Calls {
         }
     }
 
-    /// A call with a descriptor is about its file; one that also names a path, about that.
-    fn paths(&self, call: Option<&'static Call>, report: &Report, main: Option<&Part>, context: &Context<'_>) -> Paths {
+    /// Of the files that a call names by descriptor, as they are now.
+    fn paths_of_files(&self, report: &Report, context: &Context<'_>) -> Paths {
         let names = context.names.get(usize::from(report.connection));
         let of_side = |side: Side| -> Option<Arc<str>> {
             match side {
@@ -281,14 +298,8 @@ impl Calls {
                 },
             }
         };
-        let by_path = call.is_none_or(|call| call.names & names::BY_REQUESTS != 0);
-        if let Some(part) = main.filter(|_| by_path) {
-            return Paths { path: part.paths.path.clone(), path2: part.paths.path2.clone() };
-        }
-        let (first, second) = sides(call, report);
-        let path = of_side(first).or_else(|| main.and_then(|part| part.paths.path.clone()));
-        let path2 = of_side(second).or_else(|| main.and_then(|part| part.paths.path2.clone()));
-        Paths { path, path2 }
+        let (first, second) = sides(call_of(&self.table, report).0, report);
+        Paths { path: of_side(first), path2: of_side(second) }
     }
 
     fn comm(&mut self, comm: &[u8; 16]) -> Arc<str> {
@@ -305,16 +316,10 @@ impl Calls {
     }
 }
 
-/// The request that says most about a call: of an exec the program's open; else the last that did something, else the last
-/// look at a name, else the last.
-fn main_part(parts: &[Part], op: Op) -> Option<&Part> {
-    let looks = |op: Op| matches!(op, Op::Lookup | Op::Getattr | Op::Statx | Op::Readlink | Op::Access);
-    if op == Op::Execve
-        && let Some(part) = parts.iter().find(|part| part.record.op == Op::Open)
-    {
-        return Some(part);
-    }
-    let did = parts.iter().rfind(|part| !looks(part.record.op));
-    let looked = parts.iter().rfind(|part| part.record.op == Op::Lookup);
-    did.or(looked).or(parts.last())
+/// A call with a descriptor is about its file; one that also names a path, about that, which its requests tell.
+fn paths(call: Option<&'static Call>, main: Option<&Part>, files: Paths) -> Paths {
+    let Some(Part { paths, .. }) = main else { return files };
+    let by_path = call.is_none_or(|call| call.names & names::BY_REQUESTS != 0);
+    let or = |file: Option<Arc<str>>, asked: &Option<Arc<str>>| file.filter(|_| !by_path).or_else(|| asked.clone());
+    Paths { path: or(files.path, &paths.path), path2: or(files.path2, &paths.path2) }
 }

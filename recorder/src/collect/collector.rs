@@ -208,8 +208,8 @@ impl Collecting {
         calls + requests
     }
 
-    /// Makes events of the calls without requests that began before. They bear the names of that time: nothing that is
-    /// done later has been learned yet.
+    /// Makes events of the calls without requests that began before, and has the others keep their files' paths. They bear
+    /// the names of that time: nothing that is done later has been learned yet.
     fn calls_until(&mut self, before_ns: u64) {
         let Some(calls) = &mut self.calls else { return };
         let context = Context { names: &self.names, clock: self.clock };
@@ -220,6 +220,7 @@ impl Collecting {
             }
             self.trace.push(event);
         }
+        calls.settle(before_ns, &context);
     }
 
     fn calls_with_requests(&mut self) {

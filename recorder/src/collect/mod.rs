@@ -9,6 +9,7 @@ mod looker;
 mod names;
 mod observe;
 mod open_files;
+mod parts;
 mod queue;
 pub mod record;
 mod reported;

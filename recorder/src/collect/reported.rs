@@ -81,19 +81,9 @@ pub fn offset(call: Option<&Call>, report: &Report, part: Option<u64>) -> Option
         _ if appends && (part.is_some() || call.offset == Argument::R10) => part,
         // preadv2 and pwritev2 with -1 use the file's position.
         Argument::R10 if report.r10 == u64::MAX => Some(report.position),
-        // A transfer that is told a place by pointer.
-        Argument::Position if call.moves.is_some() && told_elsewhere(call, report) => part,
-        // io_uring's word for the file's position, which it does not tell.
-        _ => told.filter(|place| *place != u64::MAX).or(part),
-    }
-}
-
-/// sendfile's offset is behind `dx`; splice's and copy_file_range's behind `si` for the file read, `r10` for the one written.
-fn told_elsewhere(call: &Call, report: &Report) -> bool {
-    match call.moves {
-        Some(Moves::ToFirst) => report.dx != 0 || report.file != 0,
-        _ if report.other != 0 => report.r10 != 0 || report.file != 0,
-        _ => report.si != 0,
+        // Not known; and io_uring's word for the file's position, which it does not tell.
+        Argument::Position => told.filter(|place| *place != u64::MAX).or(part),
+        _ => told.or(part),
     }
 }
 

@@ -144,22 +144,27 @@ struct buffer {
 	u64 base;
 	u64 len;
 };
-#define MOST_BUFFERS 8
+/* Read at once, and as a whole: PostgreSQL fills its log with 32. */
+#define BUFFERS 8
+#define MOST_BUFFERS 64
 #define UNKNOWN (~0ull)
 
 /* What the buffers of a vector hold together; unknown if there are many, or if they are not in memory. */
-INLINE u64 length_of(const void *vector, u64 count)
+INLINE u64 length_of(const struct buffer *vector, u64 count)
 {
-	struct buffer buffers[MOST_BUFFERS];
+	struct buffer buffers[BUFFERS];
 	u64 sum = 0;
-	if (!count || count > MOST_BUFFERS)
-		return count ? UNKNOWN : 0;
-	if (bpf_probe_read_user(buffers, (count & (2 * MOST_BUFFERS - 1)) * sizeof(struct buffer), vector))
+	if (count > MOST_BUFFERS)
 		return UNKNOWN;
+	for (u64 first = 0; first < MOST_BUFFERS && first < count; first += BUFFERS) {
+		u64 here = count - first < BUFFERS ? count - first : BUFFERS;
+		if (bpf_probe_read_user(buffers, (here & (2 * BUFFERS - 1)) * sizeof(struct buffer), vector + first))
+			return UNKNOWN;
 #pragma unroll
-	for (int i = 0; i < MOST_BUFFERS; i++)
-		if (i < count)
-			sum += buffers[i].len;
+		for (int i = 0; i < BUFFERS; i++)
+			if (i < here)
+				sum += buffers[i].len;
+	}
 	return sum;
 }
 
@@ -177,6 +182,24 @@ INLINE void note_map(struct file *file, u32 connection)
 	u64 *word = bpf_map_lookup_elem(&mapped, &key);
 	if (word)
 		__sync_fetch_and_or(word, 1ull << (bit & 63));
+}
+
+#define SENDFILE 40
+#define SPLICE 275
+#define COPY_FILE_RANGE 326
+#define PWRITEV2 328
+#define RWF_APPEND 0x10
+/* Where a transfer reads or writes one of its files: where the program tells it to, by pointer, else at the file's position. */
+INLINE u64 place_in(struct pt_regs *regs, u64 nr, int is_second, u64 position)
+{
+	u64 told = 0;
+	if (nr == SENDFILE)
+		told = is_second ? regs->dx : 0;
+	else if (nr == SPLICE || nr == COPY_FILE_RANGE)
+		told = is_second ? regs->r10 : regs->si;
+	if (told && bpf_probe_read_user(&position, sizeof position, (const void *)told))
+		return UNKNOWN;
+	return position;
 }
 
 SEC("tp_btf/sys_enter") int call_begins(u64 *ctx)
@@ -208,11 +231,11 @@ SEC("tp_btf/sys_enter") int call_begins(u64 *ctx)
 	}
 	if (how & OTHER_MASK) {
 		struct file *second = file_of(task, (how & OTHER_MASK) == OTHER_SI ? regs->si : regs->dx);
-		if (second && find(second, &other)) {
-			/* Of a transfer: where it reads from, if the program names no place. */
-			if (!ours.file || nr == 40)
-				position = READ(second, file, f_pos);
-		}
+		/* A transfer is about the file written, if that is ours. */
+		int is_second = second && find(second, &other) && (!ours.file || nr != SENDFILE);
+		if (is_second)
+			position = READ(second, file, f_pos);
+		position = place_in(regs, nr, is_second, position);
 	}
 	if (!ours.file && !other.file && !(how & BY_REQUESTS))
 		return 0;
@@ -228,7 +251,7 @@ SEC("tp_btf/sys_enter") int call_begins(u64 *ctx)
 	record->r10 = regs->r10;
 	record->r8 = regs->r8;
 	record->requests = 0;
-	record->file_flags = flags;
+	record->file_flags = nr == PWRITEV2 && regs->r9 & RWF_APPEND ? flags | O_APPEND : flags;
 	record->nr = nr;
 	record->kind = KIND_CALL | (ours.is_node ? IS_NODE : 0) | (other.is_node ? OTHER_IS_NODE : 0);
 	record->connection = ours.file ? ours.connection : other.connection;
