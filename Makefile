@@ -102,6 +102,10 @@ bench-elastic: compile ## Shipping beside a bare loader on a real OpenSearch; wr
 	@tools/deps.sh elastic
 	@$(PYTHON) -m bench.elastic --long 10
 
+bench-boards: compile failpoints ## The dashboards' questions over 5 million calls on a real OpenSearch; bench/results/dashboards.json
+	@tools/deps.sh mount rocksdb postgresql elastic
+	@$(PYTHON) -m bench.elastic_boards
+
 wheel: $(VENV)/.packages ## Build dist/glassfs-*.whl: package, entry point and recorder
 	@tools/deps.sh build
 	@rm -rf build dist
@@ -138,4 +142,4 @@ recorder: $(VENV)/.installed
 failpoints: compile
 	@tools/build.sh failpoints
 
-.PHONY: help demo compile run all end rocks psql elastic-up elastic-down test test-elastic check test-all lint format events-doc config-doc fields-doc posix bench bench-elastic wheel deps clean recorder failpoints
+.PHONY: help demo compile run all end rocks psql elastic-up elastic-down test test-elastic check test-all lint format events-doc config-doc fields-doc posix bench bench-elastic bench-boards wheel deps clean recorder failpoints

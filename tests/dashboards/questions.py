@@ -27,6 +27,7 @@ class Metric:
     percent: float | None = None
     only: str = ""
     more: str = ""
+    label: str = ""
 
     @property
     def merged(self) -> Json:
@@ -44,12 +45,13 @@ class Bucket:
     filters: tuple[tuple[str, str], ...] = ()
     parts: int = 0
     interval: float = 0
+    label: str = ""
 
 
 @dataclass(frozen=True)
 class Question:
     """`growth`: metrics that are the growth of another one a second. `may_be_zero`: the panel watches for what should
-    not be."""
+    not be. `ratios`: a label, and the metrics above and below the line. `look`: line, area, bar, ring, table, heat or number."""
 
     panel: str
     pattern: str
@@ -62,6 +64,8 @@ class Question:
     documents: int = 0
     columns: tuple[str, ...] = ()
     sort: str = ""
+    ratios: tuple[tuple[str, str, str], ...] = ()
+    look: str = ""
 
 
 @dataclass

@@ -3,7 +3,6 @@ change nothing."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 import time
@@ -14,13 +13,11 @@ from typing import Any
 import pytest
 
 from dashboards import translate
+from dashboards.machine import Samples, index
 from dashboards.oracle import Oracle, compare
 from dashboards.questions import Question, rows_of, search_body
-from glassfs.config.model import Settings
 from glassfs.elastic.dashboards import bundles
 from glassfs.families import Families
-from glassfs.system.reading import Moment
-from glassfs.system.sampler import Sample
 from support.builds import has
 from support.servers import RealServer
 
@@ -39,19 +36,17 @@ SAMPLES = 5
 @pytest.fixture(scope="module")
 def sampled() -> list[dict[str, Any]]:
     """Documents as `glassfs serve` makes them, of this machine, while something is written."""
-    sample = Sample(Settings())
-    found = []
+    samples = Samples()
     for _ in range(SAMPLES):
         subprocess.run(
             ["dd", "if=/dev/zero", "of=/var/tmp/glassfs-dd", "bs=1M", "count=8", "conv=fsync"],
             stderr=subprocess.DEVNULL,
         )
-        moment = Moment(wall_ns=time.time_ns(), mono_ns=time.monotonic_ns())
-        found += [json.loads(row.document) for row in sample.rows(moment)]
+        samples.take()
         # Counters are looked at second by second: the samples themselves must lie apart.
         time.sleep(1.0)
     Path("/var/tmp/glassfs-dd").unlink()
-    return found
+    return samples.documents
 
 
 @pytest.fixture(scope="module")
@@ -73,13 +68,6 @@ def metricbeat(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]
     assert built.returncode == 0, built.stderr
     _, theirs, _ = both(Path(built.stdout.strip()), tmp_path_factory.mktemp("machine"), period_s=2, samples=SAMPLES)
     return theirs
-
-
-def index(server: RealServer, name: str, documents: list[dict[str, Any]]) -> None:
-    lines = [line for each in documents for line in ({"index": {}}, each)]
-    body = "".join(json.dumps(line) + "\n" for line in lines).encode()
-    said = server.ask("POST", f"/{name}/_bulk?refresh=true", body)
-    assert not said["errors"], str(said)[:2000]
 
 
 def questions(bundle: str, folder: Path) -> list[Question]:

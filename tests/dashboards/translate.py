@@ -15,6 +15,22 @@ Objects = dict[tuple[str, str], Json]
 # discover:sampleSize, the documents that a saved search fetches in both viewers.
 SAMPLE_SIZE = 500
 NO_DATA = ("markdown", "input_control_vis")
+LOOKS = {
+    "histogram": "bar",
+    "area": "area",
+    "line": "line",
+    "pie": "ring",
+    "table": "table",
+    "heatmap": "heat",
+    "metric": "number",
+    "bar": "bar",
+    "lnsPie": "ring",
+    "lnsDatatable": "table",
+    "lnsHeatmap": "heat",
+    "lnsMetric": "number",
+    "bar_stacked": "bar",
+    "area_stacked": "area",
+}
 
 
 def by_key(lines: Iterable[str]) -> Objects:
@@ -94,7 +110,8 @@ def _aggregations(saved: Json, state: Json, objects: Objects) -> Question:
             buckets.append(_bucket_of(agg))
     alarm = bool(state["params"].get("metric", {}).get("colorsRange"))
     title = saved["attributes"]["title"]
-    return Question(title, pattern, time_field, query, tuple(buckets), tuple(metrics), may_be_zero=alarm)
+    look = LOOKS[state["type"]]
+    return Question(title, pattern, time_field, query, tuple(buckets), tuple(metrics), may_be_zero=alarm, look=look)
 
 
 def _metrics_of(agg: Json) -> list[Metric]:
@@ -102,8 +119,10 @@ def _metrics_of(agg: Json) -> list[Metric]:
     more = agg["params"].get("json", "")
     if agg["type"] == "percentiles":
         percents = agg["params"]["percents"]
-        return [Metric(f"{agg['id']}_{each}", "percentiles", name, each, more=more) for each in percents]
-    return [Metric(agg["id"], agg["type"], name, more=more)]
+        return [
+            Metric(f"{agg['id']}_{each}", "percentiles", name, each, more=more, label=f"p{each}") for each in percents
+        ]
+    return [Metric(agg["id"], agg["type"], name, more=more, label=agg["params"].get("customLabel", ""))]
 
 
 def _bucket_of(agg: Json) -> Bucket:
@@ -111,7 +130,8 @@ def _bucket_of(agg: Json) -> Bucket:
     match agg["type"]:
         case "terms":
             by = params["orderBy"].replace(".", "_")
-            return Bucket(f"b{agg['id']}", "terms", params["field"], params["size"], by)
+            label = params.get("customLabel", "")
+            return Bucket(f"b{agg['id']}", "terms", params["field"], params["size"], by, label=label)
         case "filters":
             filters = tuple((each["label"], each["input"]["query"]) for each in params["filters"])
             return Bucket(f"b{agg['id']}", "filters", filters=filters)
@@ -140,7 +160,7 @@ def _tsvb(saved: Json, params: Json) -> Iterator[Question]:
                 case "filter_ratio":
                     metrics.append(Metric(f"{each['id']}-numerator", "count", only=each["numerator"]["query"]))
                 case _:
-                    metrics.append(Metric(each["id"], each["type"], each.get("field")))
+                    metrics.append(Metric(each["id"], each["type"], each.get("field"), label=series["label"]))
         queries = [params["filter"]["query"]]
         buckets = [Bucket("time", "date_histogram", params["time_field"])]
         if series["split_mode"] == "filter":
@@ -151,7 +171,8 @@ def _tsvb(saved: Json, params: Json) -> Iterator[Question]:
         query = " and ".join(f"({each})" for each in queries if each)
         title = f"{saved['attributes']['title']}: {series['label']}"
         pattern, time_field = params["index_pattern"], params["time_field"]
-        yield Question(title, pattern, time_field, query, tuple(buckets), tuple(metrics), tuple(growth))
+        look = LOOKS[series["chart_type"]]
+        yield Question(title, pattern, time_field, query, tuple(buckets), tuple(metrics), tuple(growth), look=look)
 
 
 _OPERATIONS = {
@@ -171,6 +192,7 @@ def _lens(saved: Json, objects: Objects) -> Question:
     pattern, time_field = _view(saved, objects, f"indexpattern-datasource-layer-{layer_id}")
     metrics: list[Metric] = []
     buckets: list[Bucket] = []
+    ratios: list[tuple[str, str, str]] = []
     for id in layer["columnOrder"]:
         column = layer["columns"][id]
         if column["isBucketed"]:
@@ -179,10 +201,14 @@ def _lens(saved: Json, objects: Objects) -> Question:
             kind = _OPERATIONS[column["operationType"]]
             only = column.get("filter", {}).get("query", "")
             name = None if kind == "count" else column["sourceField"]
-            metrics.append(Metric(id, kind, name, column["params"].get("percentile"), only))
+            percent = column["params"].get("percentile")
+            metrics.append(Metric(id, kind, name, percent, only, label=column["label"]))
         else:
             assert column["operationType"] in ("counter_rate", "formula", "math"), column["operationType"]
             assert set(column["references"]) <= set(layer["columns"])
+            if column["operationType"] == "formula":
+                above, below = layer["columns"][column["references"][0]]["references"]
+                ratios.append((column["label"], above, below))
     for bucket in buckets:
         below = layer["columns"].get(bucket.order_by, {})
         if bucket.order_by and below.get("references"):
@@ -190,14 +216,21 @@ def _lens(saved: Json, objects: Objects) -> Question:
             raise AssertionError(f"{saved['id']} orders by {below['operationType']}")
     alarm = "palette" in state["visualization"]
     title, query = saved["attributes"]["title"], state["query"]["query"]
-    return Question(title, pattern, time_field, query, tuple(buckets), tuple(metrics), may_be_zero=alarm)
+    look = LOOKS.get(saved["attributes"]["visualizationType"]) or LOOKS[state["visualization"]["preferredSeriesType"]]
+    return Question(
+        *(title, pattern, time_field, query, tuple(buckets), tuple(metrics)),
+        may_be_zero=alarm,
+        ratios=tuple(ratios),
+        look=look,
+    )
 
 
 def _lens_bucket(id: str, column: Json) -> Bucket:
     params = column["params"]
     match column["operationType"]:
         case "terms":
-            return Bucket(id, "terms", column["sourceField"], params["size"], params["orderBy"]["columnId"])
+            by = params["orderBy"]["columnId"]
+            return Bucket(id, "terms", column["sourceField"], params["size"], by, label=column["label"])
         case "filters":
             filters = tuple((each["label"], each["input"]["query"]) for each in params["filters"])
             return Bucket(id, "filters", filters=filters)

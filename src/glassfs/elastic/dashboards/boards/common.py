@@ -76,4 +76,4 @@ def by_family(ours: str, family: Terms, who: Terms) -> list[Row]:
 def words(text: str, view: View) -> Row:
     """The line at the top: what this shows, and what to do where there is no data."""
     prefix = next(prefix for prefix in _HELP if view.pattern.startswith(prefix))
-    return Row(4, [(Words(title="What this shows", view=view, text=f"{text}\n\n{_HELP[prefix]}"), GRID_COLUMNS)])
+    return Row(6, [(Words(title="What this shows", view=view, text=f"{text}\n\n{_HELP[prefix]}"), GRID_COLUMNS)])

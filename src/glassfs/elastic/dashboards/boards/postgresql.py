@@ -8,6 +8,7 @@ from glassfs.elastic.dashboards.model import (
     Chart,
     Dashboard,
     Look,
+    Row,
     Table,
     Terms,
     Unit,
@@ -62,16 +63,21 @@ BOARD = Dashboard(
                 query=DATA,
             ),
         ),
-        beside(
+        Row(
             14,
-            Chart(
-                title="p99 of reads, by process",
-                look=Look.LINES,
-                metrics=[percentile(99)],
-                split=PROCESS,
-                query=f"{OURS} and glassfs.class: read",
-            ),
-            Table(title="Families", rows=[FAMILY], metrics=[CALLS, BYTES, TIME, *DURATIONS], query=OURS),
+            [
+                (
+                    Chart(
+                        title="p99 of reads, by process",
+                        look=Look.LINES,
+                        metrics=[percentile(99)],
+                        split=PROCESS,
+                        query=f"{OURS} and glassfs.class: read",
+                    ),
+                    18,
+                ),
+                (Table(title="Families", rows=[FAMILY], metrics=[CALLS, BYTES, TIME, *DURATIONS], query=OURS), 30),
+            ],
         ),
         beside(
             16,

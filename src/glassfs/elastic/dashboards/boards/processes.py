@@ -8,6 +8,7 @@ from glassfs.elastic.dashboards.model import (
     Chart,
     Dashboard,
     Look,
+    Row,
     Share,
     Table,
     Terms,
@@ -56,18 +57,26 @@ BOARD = Dashboard(
             Share(title="Time in calls, by thread", split=THREAD, metric=TIME),
             Share(title="Calls by user", split=Terms("User id", "user.id", 8), metric=CALLS),
         ),
-        beside(
+        Row(
             16,
-            Table(
-                title="Threads",
-                rows=[Terms("Process", "process.name", 10), Terms("Thread", "process.thread.name", 5)],
-                metrics=[CALLS, BYTES, TIME, *DURATIONS],
-            ),
-            Table(
-                title="What each process does",
-                rows=[Terms("Process", "process.name", 10), Terms("Type", "event.action", 5)],
-                metrics=[CALLS, TIME],
-            ),
+            [
+                (
+                    Table(
+                        title="Threads",
+                        rows=[Terms("Process", "process.name", 10), Terms("Thread", "process.thread.name", 5)],
+                        metrics=[CALLS, BYTES, TIME, *DURATIONS],
+                    ),
+                    30,
+                ),
+                (
+                    Table(
+                        title="What each process does",
+                        rows=[Terms("Process", "process.name", 10), Terms("Type", "event.action", 5)],
+                        metrics=[CALLS, TIME],
+                    ),
+                    18,
+                ),
+            ],
         ),
     ],
     ALL_CONTROLS,

@@ -8,6 +8,7 @@ from glassfs.elastic.dashboards.model import (
     Chart,
     Dashboard,
     Look,
+    Row,
     Table,
     Terms,
     Unit,
@@ -61,16 +62,21 @@ BOARD = Dashboard(
                 query=OURS,
             ),
         ),
-        beside(
+        Row(
             14,
-            Chart(
-                title="SST: p99 of reads, by thread",
-                look=Look.LINES,
-                metrics=[percentile(99)],
-                split=THREAD,
-                query=f"{SST} and glassfs.class: read",
-            ),
-            Table(title="Families", rows=[FAMILY], metrics=[CALLS, BYTES, TIME, *DURATIONS], query=OURS),
+            [
+                (
+                    Chart(
+                        title="SST: p99 of reads, by thread",
+                        look=Look.LINES,
+                        metrics=[percentile(99)],
+                        split=THREAD,
+                        query=f"{SST} and glassfs.class: read",
+                    ),
+                    18,
+                ),
+                (Table(title="Families", rows=[FAMILY], metrics=[CALLS, BYTES, TIME, *DURATIONS], query=OURS), 30),
+            ],
         ),
         beside(
             16,

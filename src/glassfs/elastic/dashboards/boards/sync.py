@@ -10,6 +10,7 @@ from glassfs.elastic.dashboards.model import (
     Look,
     Number,
     Ratio,
+    Row,
     Share,
     Table,
     Terms,
@@ -78,20 +79,28 @@ BOARD = Dashboard(
             ),
             Share(title="Time in syncs, by type", split=KIND, metric=TIME, query=SYNC),
         ),
-        beside(
+        Row(
             16,
-            Table(
-                title="Files that are synced",
-                rows=[Terms("Path", "file.path", 20)],
-                metrics=[count("Syncs"), TIME, *DURATIONS],
-                query=SYNC,
-            ),
-            Table(
-                title="Who syncs",
-                rows=[Terms("Process", "process.name", 10), Terms("Thread", "process.thread.name", 5)],
-                metrics=[CALLS, TIME, percentile(99)],
-                query=SYNC,
-            ),
+            [
+                (
+                    Table(
+                        title="Files that are synced",
+                        rows=[Terms("Path", "file.path", 20)],
+                        metrics=[count("Syncs"), TIME, *DURATIONS],
+                        query=SYNC,
+                    ),
+                    30,
+                ),
+                (
+                    Table(
+                        title="Who syncs",
+                        rows=[Terms("Process", "process.name", 10), Terms("Thread", "process.thread.name", 5)],
+                        metrics=[CALLS, TIME, percentile(99)],
+                        query=SYNC,
+                    ),
+                    18,
+                ),
+            ],
         ),
     ],
     ALL_CONTROLS,
