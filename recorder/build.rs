@@ -5,13 +5,14 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const SOURCE: &str = "src/observe/program.bpf.c";
-const HEADERS: [&str; 6] = [
+const HEADERS: [&str; 7] = [
     "src/observe/kernel.h",
     "src/observe/state.h",
     "src/observe/files.h",
     "src/observe/tasks.h",
     "src/observe/bucket.h",
     "src/observe/shed.h",
+    "src/observe/aio.h",
 ];
 
 fn main() {

@@ -115,21 +115,25 @@ impl Class {
     }
 }
 
-/// What kind of thing one event is: a FUSE request (daemon plane), a system call, an io_uring operation.
+/// What kind of thing one event is: a FUSE request (daemon plane), a system call, a read or write by io_uring or by libaio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Kind {
     Call = 0,
     Request = 1,
     IoUring = 2,
+    Aio = 3,
 }
 
 impl Kind {
+    pub const ALL: &'static [Kind] = &[Kind::Call, Kind::Request, Kind::IoUring, Kind::Aio];
+
     pub fn word(self) -> &'static str {
         match self {
             Kind::Call => "call",
             Kind::Request => "request",
             Kind::IoUring => "io_uring",
+            Kind::Aio => "aio",
         }
     }
 }

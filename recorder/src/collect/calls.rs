@@ -131,7 +131,7 @@ impl Calls {
 
     /// What is to be said of the whole trace, at its end.
     pub fn remark(&self) -> Option<String> {
-        shed::remark(self.lost)
+        shed::remark(self.lost, self.ring.flying())
     }
 
     /// Learns from a record which file a handle stands for.

@@ -2,7 +2,7 @@
 //! Knows the table of calls; no requests and no paths.
 
 use crate::event::{Kind, Op};
-use crate::observe::calls::{Argument, CALLS, Call, Moves, io_uring, names};
+use crate::observe::calls::{Argument, CALLS, Call, Moves, aio, io_uring, names};
 use crate::observe::{self, Report};
 
 /// By number.
@@ -12,6 +12,7 @@ pub type Table = [Option<&'static Call>; CALLS];
 pub fn call_of(table: &Table, report: &Report) -> (Option<&'static Call>, Kind) {
     match report.kind() {
         observe::Kind::IoUring => (Some(io_uring(report.nr)), Kind::IoUring),
+        observe::Kind::Aio => (Some(aio(report.nr)), Kind::Aio),
         _ => (table[usize::from(report.nr) % CALLS], Kind::Call),
     }
 }
@@ -81,7 +82,7 @@ pub fn offset(call: Option<&Call>, report: &Report, part: Option<u64>) -> Option
         _ if appends && (part.is_some() || call.offset == Argument::R10) => part,
         // preadv2 and pwritev2 with -1 use the file's position.
         Argument::R10 if report.r10 == u64::MAX => Some(report.position),
-        // Not known; and io_uring's word for the file's position, which it does not tell.
+        // Not known; and io_uring's word for the file's position, which it does not tell; libaio's appends.
         Argument::Position => told.filter(|place| *place != u64::MAX).or(part),
         _ => told.or(part),
     }

@@ -28,11 +28,13 @@ pub fn count(totals: &mut Totals, table: &Table, shed: &Shed) {
 }
 
 /// What a reader must know who adds up totals and ledger; None: they agree.
-pub fn remark(lost: Lost) -> Option<String> {
+/// `flying`: reads and writes by libaio of which no end was seen.
+pub fn remark(lost: Lost, flying: u64) -> Option<String> {
     let Lost { uncounted, unended, unjoined } = lost;
     let told = [
         (uncounted, "calls are lost and in no total: the table for what a full buffer refuses was full too"),
         (unended, "calls are lost and in no total: only their beginning was seen, too many were under way at once"),
+        (flying, "reads and writes by libaio were submitted and not seen to end"),
         (unjoined, "requests stand beside the calls that they belong to: the buffer was full"),
     ];
     let told: Vec<String> =

@@ -29,6 +29,7 @@ pub mod names {
     pub const OTHER_DX: u8 = 0x10;
     pub const BY_REQUESTS: u8 = 0x20;
     pub const VECTOR: u8 = 0x40;
+    pub const AIO: u8 = 0x80;
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -196,19 +197,36 @@ pub const TABLE: &[Call] = {
     ]
 };
 
+/// io_getevents, io_submit, io_pgetevents: no events themselves, they bring those of `Kind::Aio`.
+#[cfg(target_arch = "x86_64")]
+const AIO: &[u16] = &[208, 209, 333];
+
 #[cfg(not(target_arch = "x86_64"))]
 pub const TABLE: &[Call] = &[];
+#[cfg(not(target_arch = "x86_64"))]
+const AIO: &[u16] = &[];
 
-/// What an io_uring operation is, by its code: a read (readv, read_fixed, read) or a write. Of vectors the length is unknown.
-pub fn io_uring(opcode: u16) -> &'static Call {
-    use Argument::{Nowhere, Position, Si};
-    const fn moves(op: Op, size: Argument) -> Call {
-        call(0, op, FD).range(Position, size)
+/// Reads and writes that are no calls. Of vectors the length is unknown.
+const fn moves(op: Op, size: Argument) -> Call {
+    call(0, op, FD).range(Argument::Position, size)
+}
+static READV: Call = moves(Op::Read, Argument::Nowhere);
+static READ: Call = moves(Op::Read, Argument::Si);
+static WRITEV: Call = moves(Op::Write, Argument::Nowhere);
+static WRITE: Call = moves(Op::Write, Argument::Si);
+
+/// What an operation of libaio is, by its code.
+pub fn aio(opcode: u16) -> &'static Call {
+    match opcode {
+        0 => &READ,
+        1 => &WRITE,
+        7 => &READV,
+        _ => &WRITEV,
     }
-    static READV: Call = moves(Op::Read, Nowhere);
-    static READ: Call = moves(Op::Read, Si);
-    static WRITEV: Call = moves(Op::Write, Nowhere);
-    static WRITE: Call = moves(Op::Write, Si);
+}
+
+/// What an io_uring operation is, by its code: a read (readv, read_fixed, read) or a write.
+pub fn io_uring(opcode: u16) -> &'static Call {
     match opcode {
         1 => &READV,
         2 => &WRITEV,
@@ -228,6 +246,7 @@ pub fn by_number() -> Box<[Option<&'static Call>; CALLS]> {
 pub fn names_by_number() -> [u8; CALLS] {
     let mut names = [0; CALLS];
     TABLE.iter().for_each(|call| names[usize::from(call.nr)] = call.names);
+    AIO.iter().for_each(|nr| names[usize::from(*nr)] = self::names::AIO);
     names
 }
 

@@ -81,12 +81,14 @@ struct pid {
 	u32 level;
 	struct upid numbers[1];
 };
+struct mm_struct;
 struct task_struct {
 	struct thread_info thread_info;
 	s32 pid;
 	s32 tgid;
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
+	struct mm_struct *mm;
 	struct files_struct *files;
 	const struct cred *cred;
 	char comm[16];
@@ -140,6 +142,7 @@ struct vm_area_struct {
 
 static struct task_struct *(*bpf_get_current_task_btf)(void) = (void *)158;
 static long (*bpf_task_pt_regs)(struct task_struct *task) = (void *)175;
+static long (*bpf_loop)(u32 turns, void *each, void *context, u64 flags) = (void *)181;
 
 /* thread_info.status: the call came in by the 32-bit way, so its number means something else. */
 #define TS_COMPAT 2

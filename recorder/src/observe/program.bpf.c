@@ -202,6 +202,8 @@ INLINE u64 place_in(struct pt_regs *regs, u64 nr, int is_second, u64 position)
 	return position;
 }
 
+#include "aio.h"
+
 SEC("tp_btf/sys_enter") int call_begins(u64 *ctx)
 {
 	struct pt_regs *regs = (void *)ctx[0];
@@ -214,6 +216,8 @@ SEC("tp_btf/sys_enter") int call_begins(u64 *ctx)
 	struct task_struct *task = bpf_get_current_task_btf();
 	if (task->thread_info.status & TS_COMPAT || task->tgid == self_tgid)
 		return 0;
+	if (how & AIO)
+		return nr == IO_SUBMIT ? aio_begins(regs) : 0;
 	struct ours ours = {}, other = {};
 	struct file *file = 0;
 	u32 fd = (how & FD_MASK) == FD_DI ? regs->di :
@@ -289,6 +293,8 @@ SEC("tp_btf/sys_exit") int call_ends(u64 *ctx)
 		nr = EXECVE;
 	if (nr >= CALLS || !calls[nr])
 		return 0;
+	if (calls[nr] & AIO)
+		return aio_ends(regs, result);
 	struct slot *slot = slot_of(regs);
 	if (!slot || slot->tag != (u64)regs)
 		return 0;
@@ -316,7 +322,8 @@ SEC("tp_btf/fuse_request_send") int request_sent(u64 *ctx)
 	struct pt_regs *regs = (void *)bpf_task_pt_regs(task);
 	struct record record = {};
 	struct slot *slot = slot_of(regs);
-	if (slot && slot->tag == (u64)regs) {
+	/* What io_submit sends belongs to the reads and writes, which go on after it. */
+	if (slot && slot->tag == (u64)regs && slot->record.nr != IO_SUBMIT) {
 		slot->record.requests++;
 		slot->record.connection = mount->connection;
 		record.start_ns = slot->record.start_ns;

@@ -50,7 +50,8 @@ struct Control {
     tail: AtomicU64,
     half: AtomicU64,
     wall_minus_mono_ns: AtomicI64,
-    pad: [u64; 5],
+    flying: AtomicI64,
+    pad: [u64; 4],
 }
 
 pub const REPORT_BYTES: usize = size_of::<Report>();
@@ -71,6 +72,7 @@ pub enum Kind {
     Call,
     Request,
     IoUring,
+    Aio,
 }
 
 impl Report {
@@ -92,7 +94,8 @@ impl Report {
         match self.kind & KIND {
             0 => Kind::Call,
             1 => Kind::Request,
-            _ => Kind::IoUring,
+            2 => Kind::IoUring,
+            _ => Kind::Aio,
         }
     }
 
@@ -179,6 +182,11 @@ impl Ring {
         }
         control.tail.store(at, Ordering::Release);
         (at - first) as usize
+    }
+
+    /// Reads and writes by libaio that were not seen to end yet.
+    pub fn flying(&self) -> u64 {
+        self.each_control().map(|control| control.flying.load(Ordering::Relaxed)).sum::<i64>().max(0) as u64
     }
 
     pub fn lost(&self) -> Lost {

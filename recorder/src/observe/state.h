@@ -22,12 +22,15 @@
 #define BY_REQUESTS 0x20
 /* Its second argument is a vector of buffers. */
 #define VECTOR 0x40
+/* It submits reads and writes, or fetches what came of them. */
+#define AIO 0x80
 
 /* record.kind */
 #define KIND_MASK 0x0f
 #define KIND_CALL 0
 #define KIND_REQUEST 1
 #define KIND_IO_URING 2
+#define KIND_AIO 3
 /* Added: `file` is a node, not a handle. */
 #define IS_NODE 0x10
 #define OTHER_IS_NODE 0x20
@@ -91,7 +94,9 @@ struct control {
 	/* Of `sheds`, the half to add to. */
 	u64 half;
 	s64 wall_minus_mono_ns;
-	u64 pad[5];
+	/* Reads and writes in `flying`, of all CPUs together. */
+	s64 flying;
+	u64 pad[4];
 };
 
 struct {
@@ -181,6 +186,19 @@ struct {
 	MAP_TYPE(key, u32);
 	MAP_TYPE(value, u64);
 } mapped SEC(".maps");
+
+/* Reads and writes by libaio under way, by whose they are and their iocb. */
+struct flying {
+	u64 mm;
+	u64 iocb;
+};
+struct {
+	MAP_UINT(type, MAP_HASH);
+	MAP_UINT(map_flags, MAP_NO_PREALLOC);
+	MAP_UINT(max_entries, 65536);
+	MAP_TYPE(key, struct flying);
+	MAP_TYPE(value, struct record);
+} flying SEC(".maps");
 
 /* Calls that are in `crowded` now: mostly none, and then nobody looks there. */
 u64 crowd = 0;

@@ -308,7 +308,7 @@ impl Launcher {
             ..Facts::default()
         };
         running.sampler.tell(&mut facts);
-        // /proc counts nothing of what io_uring moves.
+        // /proc counts nothing of what io_uring and libaio move.
         if let Some(moved) = moved.filter(|_| !facts.io_uring) {
             facts.read_bytes = Some(moved.read);
             facts.written_bytes = Some(moved.written);

@@ -1,4 +1,4 @@
-//! What the command does where the trace cannot see it: files open outside the traced directories, maps, io_uring.
+//! What the command does where the trace cannot see it: files open outside the traced directories, maps, io_uring and libaio.
 //! Looks at links and counters in /proc alone, never at the files: a stat would be one more traced request.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -22,6 +22,9 @@ const MAX_FILES: usize = 1000;
 /// Not storage, or the system's own.
 const NO_STORAGE: &[&str] = &["/proc", "/sys", "/dev"];
 
+/// What the kernel calls the memory in which it tells results to whoever uses libaio.
+const AIO_RING: &[u8] = b"/[aio]";
+
 /// Where a descriptor leads.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Verdict {
@@ -41,6 +44,7 @@ pub struct Sampler {
     judged: HashMap<(Pid, u32), (PathBuf, Verdict)>,
     elsewhere: BTreeMap<PathBuf, u64>,
     mapped: BTreeSet<PathBuf>,
+    /// Or libaio: neither is in /proc's counters.
     io_uring: bool,
 }
 
@@ -114,7 +118,9 @@ impl Sampler {
         if self.mapped.len() >= MAX_FILES {
             return;
         }
-        let ours = procfs::mapped_files(pid).into_iter().filter(|mapped| self.devs.contains(&mapped.dev));
+        let maps = procfs::mapped_files(pid);
+        self.io_uring |= maps.iter().any(|mapped| mapped.path.as_os_str().as_encoded_bytes().starts_with(AIO_RING));
+        let ours = maps.into_iter().filter(|mapped| self.devs.contains(&mapped.dev));
         self.mapped.extend(ours.map(|mapped| procfs::without_deleted_mark(&mapped.path)));
     }
 

@@ -76,7 +76,7 @@ columns! {
         "backing_ns" Int64 maybe "Time in the backing filesystem's call alone"
         "requests" Int32 always "FUSE requests it took"
         "op" String always "What was done, in strace's words; a request that is no call keeps FUSE's"
-        "kind" String always "call, request or io_uring"
+        "kind" String always "call, request, io_uring or aio (libaio)"
         "syscall_nr" Int32 maybe "The exact system call (kernel plane)"
         "origin" String always "program, or kernel (page faults, writeback)"
         "plane" String always "daemon or kernel: which way of seeing it came from"

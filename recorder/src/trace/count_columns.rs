@@ -149,9 +149,8 @@ pub(super) fn read_totals(batch: &RecordBatch, into: &mut Totals) -> Result<(), 
             sums.histogram.add(*bucket, *calls as u64);
         }
         let op = Op::ALL.iter().find(|known| known.word() == op.value(row)).ok_or_else(|| damaged("an unknown op"))?;
-        let kinds = [Kind::Call, Kind::Request, Kind::IoUring];
         let kind =
-            kinds.iter().find(|known| known.word() == kind.value(row)).ok_or_else(|| damaged("a strange kind"))?;
+            Kind::ALL.iter().find(|known| known.word() == kind.value(row)).ok_or_else(|| damaged("a strange kind"))?;
         let key = Key { second_ns: second.value(row), op: *op, errno: errno.value(row) as u16, kind: *kind };
         into.add(key, &sums);
     }

@@ -56,7 +56,7 @@ impl Dictionaries {
         }
         Dictionaries {
             ops: words(Op::ALL, Op::word),
-            kinds: words(&[Kind::Call, Kind::Request, Kind::IoUring], Kind::word),
+            kinds: words(Kind::ALL, Kind::word),
             origins: words(&[Origin::Program, Origin::Kernel], Origin::word),
             planes: words(&[Plane::Daemon, Plane::Kernel], Plane::word),
             file_types: words(&FILE_TYPES, FileType::word),

@@ -45,7 +45,8 @@ impl Row {
         match self.sort.0 & 3 {
             0 => Kind::Call,
             1 => Kind::Request,
-            _ => Kind::IoUring,
+            2 => Kind::IoUring,
+            _ => Kind::Aio,
         }
     }
 

@@ -61,7 +61,7 @@ _CALL = (
     Field("event.outcome", Type.KEYWORD, "success or failure"),
     Field("error.code", Type.KEYWORD, "The error's name, such as ENOENT; absent if there was none"),
     Field("glassfs.class", Type.KEYWORD, "read, write, sync, open, metadata or namespace"),
-    Field("glassfs.kind", Type.KEYWORD, "call, request or io_uring"),
+    Field("glassfs.kind", Type.KEYWORD, "call, request, io_uring or aio (libaio)"),
     Field("glassfs.errno", Type.LONG, "0 or the error number"),
 )
 

@@ -87,7 +87,7 @@ def coverage(asked: Asked) -> Coverage | None:
         if command.end_ns is None:
             unknown = "the command had not ended"
     elif command.io_uring:
-        program, unknown = None, "it uses io_uring, which /proc does not count"
+        program, unknown = None, "it uses io_uring or libaio, which /proc does not count"
     else:
         program, unknown = command.read_bytes + command.written_bytes, None
     busiest = sorted(command.open_elsewhere, key=lambda each: -each.samples)

@@ -69,7 +69,7 @@ type What = (Op, Kind, Origin, Plane, Option<u16>, u16);
 fn what() -> impl Strategy<Value = What> {
     (
         prop::sample::select(Op::ALL),
-        prop::sample::select(vec![Kind::Call, Kind::Request, Kind::IoUring]),
+        prop::sample::select(Kind::ALL),
         prop::sample::select(vec![Origin::Program, Origin::Kernel]),
         prop::sample::select(vec![Plane::Daemon, Plane::Kernel]),
         option::of(any::<u16>()),

@@ -205,7 +205,7 @@ fn event_of(columns: &Columns<'_>, row: usize) -> Event {
         backing_ns: long("backing_ns").map(|ns| ns as u64),
         requests: int("requests").expect(must) as u32,
         op: word_of(Op::ALL, Op::word, text("op").expect(must)),
-        kind: word_of(&[Kind::Call, Kind::Request, Kind::IoUring], Kind::word, text("kind").expect(must)),
+        kind: word_of(Kind::ALL, Kind::word, text("kind").expect(must)),
         syscall_nr: int("syscall_nr").map(|nr| nr as u16),
         origin: word_of(&[Origin::Program, Origin::Kernel], Origin::word, text("origin").expect(must)),
         plane: word_of(&[Plane::Daemon, Plane::Kernel], Plane::word, text("plane").expect(must)),
