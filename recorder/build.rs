@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const SOURCE: &str = "src/observe/program.bpf.c";
-const HEADERS: [&str; 7] = [
+const HEADERS: [&str; 9] = [
     "src/observe/kernel.h",
     "src/observe/state.h",
     "src/observe/files.h",
@@ -13,6 +13,8 @@ const HEADERS: [&str; 7] = [
     "src/observe/bucket.h",
     "src/observe/shed.h",
     "src/observe/aio.h",
+    "src/observe/compat.h",
+    "src/observe/places.h",
 ];
 
 fn main() {

@@ -48,7 +48,16 @@ struct batch {
 	u32 modulo;
 	u32 unread;
 	u32 is_second_look;
+	u32 has_32_bits;
 };
+
+/* The place of the iocb with that number; 0: it is not in memory. */
+INLINE u64 iocb_at(struct batch *batch, u64 index)
+{
+	u64 iocb = 0;
+	u32 bytes = batch->has_32_bits ? sizeof(u32) : sizeof(u64);
+	return bpf_probe_read_user(&iocb, bytes, (void *)(batch->list + index * bytes)) ? 0 : iocb;
+}
 
 INLINE struct flying flying_of(u64 iocb)
 {
@@ -81,11 +90,10 @@ INLINE int is_ours(struct task_struct *task, struct iocb_asked *asked, struct re
 
 static long submit_one(u64 index, struct batch *batch)
 {
-	u64 iocb = 0;
+	u64 iocb = iocb_at(batch, index);
 	struct iocb_asked asked;
 	struct record record = {};
-	if (bpf_probe_read_user(&iocb, sizeof iocb, (void *)(batch->list + index * sizeof iocb)) ||
-	    bpf_probe_read_user(&asked, sizeof asked, (void *)iocb)) {
+	if (!iocb || bpf_probe_read_user(&asked, sizeof asked, (void *)iocb)) {
 		batch->unread++;
 		return 0;
 	}
@@ -112,10 +120,7 @@ static long submit_one(u64 index, struct batch *batch)
 /* The kernel has not taken it. */
 static long withdraw_one(u64 index, struct batch *batch)
 {
-	u64 iocb = 0;
-	if (bpf_probe_read_user(&iocb, sizeof iocb, (void *)(batch->list + (batch->first + index) * sizeof iocb)))
-		return 0;
-	struct flying key = flying_of(iocb);
+	struct flying key = flying_of(iocb_at(batch, batch->first + index));
 	struct record *record = bpf_map_lookup_elem(&flying, &key);
 	if (record && record->start_ns == batch->start_ns && !bpf_map_delete_elem(&flying, &key))
 		count_flying(-1);
@@ -143,27 +148,35 @@ static long complete_one(u64 index, struct batch *batch)
 
 static __attribute__((noinline)) int aio_begins(struct pt_regs *regs)
 {
+	struct arguments its;
+	if (!arguments_of_any(regs, &its))
+		return 0;
 	struct slot *slot = take_slot(regs, 0);
 	if (!slot)
 		return 0;
 	struct event_ring ring = {};
-	struct batch batch = { .list = regs->dx, .start_ns = bpf_ktime_get_ns() };
+	struct batch batch = { .list = its.dx, .start_ns = bpf_ktime_get_ns(), .has_32_bits = its.has_32_bits };
 	slot->record.file = slot->record.other = slot->record.requests = 0;
 	slot->record.nr = IO_SUBMIT;
 	slot->record.start_ns = batch.start_ns;
-	bpf_probe_read_user(&ring, sizeof ring, (void *)regs->di);
+	bpf_probe_read_user(&ring, sizeof ring, (void *)its.di);
 	/* 0 events: not read. */
 	slot->record.r8 = ring.events;
 	slot->record.position = ring.tail;
-	bpf_loop(regs->si < MOST_IOCBS ? regs->si : MOST_IOCBS, submit_one, &batch, 0);
+	bpf_loop(its.si < MOST_IOCBS ? its.si : MOST_IOCBS, submit_one, &batch, 0);
 	slot->record.r10 = batch.unread;
 	return 0;
 }
 
-INLINE void submitted_all(struct pt_regs *regs, struct slot *slot, u64 taken)
+INLINE void submitted_all(struct arguments *its, struct slot *slot, u64 taken)
 {
-	struct batch batch = { .list = regs->dx, .start_ns = slot->record.start_ns, .first = taken };
-	u64 asked = regs->si < MOST_IOCBS ? regs->si : MOST_IOCBS;
+	struct batch batch = {
+		.list = its->dx,
+		.start_ns = slot->record.start_ns,
+		.first = taken,
+		.has_32_bits = its->has_32_bits,
+	};
+	u64 asked = its->si < MOST_IOCBS ? its->si : MOST_IOCBS;
 	/* The kernel has brought in by now what was not in memory. */
 	if (slot->record.r10) {
 		batch.is_second_look = 1;
@@ -173,25 +186,29 @@ INLINE void submitted_all(struct pt_regs *regs, struct slot *slot, u64 taken)
 		bpf_loop(asked - taken, withdraw_one, &batch, 0);
 	struct event_ring ring = {};
 	u32 events = slot->record.r8, tail = slot->record.position;
-	if (!events || bpf_probe_read_user(&ring, sizeof ring, (void *)regs->di) || ring.events != events)
+	if (!events || bpf_probe_read_user(&ring, sizeof ring, (void *)its->di) || ring.events != events)
 		return;
 	u32 news = ring.tail >= tail ? ring.tail - tail : ring.tail + events - tail;
-	struct batch ended = { .list = regs->di + RING_HEADER, .first = tail, .modulo = events };
+	struct batch ended = { .list = its->di + RING_HEADER, .first = tail, .modulo = events };
 	bpf_loop(news < MOST_IOCBS ? news : MOST_IOCBS, complete_one, &ended, 0);
 }
 
+/* 0: the number means another call in this world. */
 static __attribute__((noinline)) int aio_ends(struct pt_regs *regs, s64 result)
 {
-	if (regs->orig_ax != IO_SUBMIT) {
-		struct batch batch = { .list = regs->r10 };
+	struct arguments its;
+	if (!arguments_of_any(regs, &its) || !(calls[its.nr & (CALLS - 1)] & AIO))
+		return 0;
+	if (its.nr != IO_SUBMIT) {
+		struct batch batch = { .list = its.r10 };
 		if (result > 0)
 			bpf_loop(result < MOST_IOCBS ? result : MOST_IOCBS, complete_one, &batch, 0);
-		return 0;
+		return 1;
 	}
 	struct slot *slot = slot_of(regs);
 	if (!slot || slot->tag != (u64)regs)
-		return 0;
-	submitted_all(regs, slot, result > 0 ? result : 0);
+		return 1;
+	submitted_all(&its, slot, result > 0 ? result : 0);
 	release(slot, regs);
-	return 0;
+	return 1;
 }

@@ -1,6 +1,7 @@
 //! The system calls that can touch a file, by their numbers on this architecture: what each is called, where it names files,
 //! and which of its arguments fill which column. The eBPF program gets its own view of this table from here.
 
+use super::compat;
 use crate::event::Op;
 
 /// Numbers the program looks at; the highest of x86-64 is below.
@@ -30,6 +31,8 @@ pub mod names {
     pub const BY_REQUESTS: u8 = 0x20;
     pub const VECTOR: u8 = 0x40;
     pub const AIO: u8 = 0x80;
+    pub const OF_32_BITS: u16 = 0x100;
+    pub const AIO_OF_32_BITS: u16 = 0x200;
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -242,12 +245,16 @@ pub fn by_number() -> Box<[Option<&'static Call>; CALLS]> {
     calls
 }
 
-/// By number, for the program.
-pub fn names_by_number() -> [u8; CALLS] {
-    let mut names = [0; CALLS];
-    TABLE.iter().for_each(|call| names[usize::from(call.nr)] = call.names);
-    AIO.iter().for_each(|nr| names[usize::from(*nr)] = self::names::AIO);
-    names
+/// By number, for the program; those of 32-bit programs only as far as there is something to look up.
+pub fn names_by_number() -> [u16; CALLS] {
+    let mut by_number = [0; CALLS];
+    TABLE.iter().for_each(|call| by_number[usize::from(call.nr)] = call.names.into());
+    AIO.iter().for_each(|nr| by_number[usize::from(*nr)] = names::AIO.into());
+    for (nr, of_64_bits, _) in compat::TABLE {
+        let is_aio = AIO.contains(of_64_bits);
+        by_number[usize::from(*nr)] |= names::OF_32_BITS | if is_aio { names::AIO_OF_32_BITS } else { 0 };
+    }
+    by_number
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ struct task_struct {
 	char comm[16];
 };
 struct pt_regs {
-	unsigned long di, si, dx, r10, r8, r9, orig_ax;
+	unsigned long di, si, dx, r10, r8, r9, bx, cx, bp, orig_ax;
 };
 struct fuse_file {
 	u64 fh;

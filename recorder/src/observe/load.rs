@@ -8,6 +8,7 @@ use aya::programs::BtfTracePoint;
 use aya::{Btf, Ebpf, EbpfLoader, Pod};
 
 use super::calls::{TABLE, names_by_number};
+use super::compat;
 use super::failure::Failure;
 use super::maps::Maps;
 use super::ring::{CONTROL_BYTES, REPORT_BYTES, Ring};
@@ -161,7 +162,7 @@ fn load_bytes(object: &[u8], btf: &Btf, cpus: usize, room: Room) -> Result<Ebpf,
     // In a container the kernel's own number of this process is not known; that it is left out only spares time.
     let self_tgid = if pid_namespace == 0 { std::process::id() } else { 0 };
     let (ring_mask, slot_mask) = (room.reports as u32 - 1, room.slots - 1);
-    let calls = names_by_number();
+    let (calls, calls_of_32_bits) = (names_by_number(), compat::by_number());
     let mut loader = EbpfLoader::new();
     loader.btf(Some(btf));
     loader.override_global("self_tgid", &self_tgid, true);
@@ -169,6 +170,7 @@ fn load_bytes(object: &[u8], btf: &Btf, cpus: usize, room: Room) -> Result<Ebpf,
     loader.override_global("ring_mask", &ring_mask, true);
     loader.override_global("slot_mask", &slot_mask, true);
     loader.override_global("calls", &calls, true);
+    loader.override_global("calls_of_32_bits", &calls_of_32_bits, true);
     loader.map_max_entries("crowded", room.crowded);
     loader.map_max_entries("sheds", room.sums);
     loader.map_max_entries("records", (cpus * room.reports) as u32);

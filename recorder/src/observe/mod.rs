@@ -3,6 +3,7 @@
 //! load.rs, shed.rs and failure.rs know the loader's library.
 
 pub mod calls;
+mod compat;
 #[cfg(feature = "failpoints")]
 mod failpoint;
 mod failure;

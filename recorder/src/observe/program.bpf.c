@@ -8,6 +8,8 @@
 #include "tasks.h"
 #include "bucket.h"
 #include "shed.h"
+#include "compat.h"
+#include "places.h"
 
 char LICENSE[] SEC("license") = "Dual MIT/GPL";
 
@@ -139,70 +141,75 @@ INLINE void report(struct record *record)
 		shed(control, record);
 }
 
-/* struct iovec */
-struct buffer {
-	u64 base;
-	u64 len;
-};
-/* Read at once, and as a whole: PostgreSQL fills its log with 32. */
-#define BUFFERS 8
-#define MOST_BUFFERS 64
-#define UNKNOWN (~0ull)
-
-/* What the buffers of a vector hold together; unknown if there are many, or if they are not in memory. */
-INLINE u64 length_of(const struct buffer *vector, u64 count)
-{
-	struct buffer buffers[BUFFERS];
-	u64 sum = 0;
-	if (count > MOST_BUFFERS)
-		return UNKNOWN;
-	for (u64 first = 0; first < MOST_BUFFERS && first < count; first += BUFFERS) {
-		u64 here = count - first < BUFFERS ? count - first : BUFFERS;
-		if (bpf_probe_read_user(buffers, (here & (2 * BUFFERS - 1)) * sizeof(struct buffer), vector + first))
-			return UNKNOWN;
-#pragma unroll
-		for (int i = 0; i < BUFFERS; i++)
-			if (i < here)
-				sum += buffers[i].len;
-	}
-	return sum;
-}
-
-#define MMAP 9
-/* MAP_SHARED or MAP_SHARED_VALIDATE: MAP_PRIVATE is 2. */
-#define MAP_SHARED 1
-
-/* Before the map is there: from now on the file may change without a call. */
-INLINE void note_map(struct file *file, u32 connection)
-{
-	struct inode *inode = READ(file, file, f_inode);
-	u64 node = READ(inode, fuse_inode, nodeid);
-	u32 bit = (node + ((u64)connection << 11)) & (MAPPED_BITS - 1);
-	u32 key = bit >> 6;
-	u64 *word = bpf_map_lookup_elem(&mapped, &key);
-	if (word)
-		__sync_fetch_and_or(word, 1ull << (bit & 63));
-}
-
-#define SENDFILE 40
-#define SPLICE 275
-#define COPY_FILE_RANGE 326
-#define PWRITEV2 328
-#define RWF_APPEND 0x10
-/* Where a transfer reads or writes one of its files: where the program tells it to, by pointer, else at the file's position. */
-INLINE u64 place_in(struct pt_regs *regs, u64 nr, int is_second, u64 position)
-{
-	u64 told = 0;
-	if (nr == SENDFILE)
-		told = is_second ? regs->dx : 0;
-	else if (nr == SPLICE || nr == COPY_FILE_RANGE)
-		told = is_second ? regs->r10 : regs->si;
-	if (told && bpf_probe_read_user(&position, sizeof position, (const void *)told))
-		return UNKNOWN;
-	return position;
-}
-
 #include "aio.h"
+
+#define GIVEN(name) (its ? its->name : regs->name)
+
+/* `its`: the arguments, where they are not simply those in the registers. */
+INLINE int begins(struct task_struct *task, struct pt_regs *regs, const struct arguments *its, u32 nr, u32 how)
+{
+	if (how & AIO)
+		return nr == IO_SUBMIT ? aio_begins(regs) : 0;
+	struct ours ours = {}, other = {};
+	struct file *file = 0;
+	u32 fd = (how & FD_MASK) == FD_DI ? GIVEN(di) :
+		 (how & FD_MASK) == FD_SI ? GIVEN(si) :
+		 (how & FD_MASK) == FD_R8 ? GIVEN(r8) :
+		 (how & FD_MASK) == FD_DX ? GIVEN(dx) : -1;
+	u64 position = 0;
+	u32 flags = 0;
+	file = file_of(task, fd);
+	if (file && find(file, &ours)) {
+		position = READ(file, file, f_pos);
+		flags = READ(file, file, f_flags);
+		if (nr == MMAP && GIVEN(r10) & MAP_SHARED)
+			note_map(file, ours.connection);
+	}
+	if (how & OTHER_MASK) {
+		struct file *second = file_of(task, (how & OTHER_MASK) == OTHER_SI ? GIVEN(si) : GIVEN(dx));
+		/* A transfer is about the file written, if that is ours. */
+		int is_second = second && find(second, &other) && (!ours.file || nr != SENDFILE);
+		if (is_second)
+			position = READ(second, file, f_pos);
+		u64 told = 0;
+		if (nr == SENDFILE)
+			told = is_second ? GIVEN(dx) : 0;
+		else if (nr == SPLICE || nr == COPY_FILE_RANGE)
+			told = is_second ? GIVEN(r10) : GIVEN(si);
+		position = place_in(told, position, its && its->has_short_place);
+	}
+	if (!ours.file && !other.file && !(how & BY_REQUESTS))
+		return 0;
+	struct slot *slot = take_slot(regs, ours.file || other.file);
+	if (!slot)
+		return 0;
+	struct record *record = &slot->record;
+	record->file = ours.file;
+	record->other = (how & VECTOR) ? length_of(GIVEN(si), GIVEN(dx), its != 0) : other.file;
+	record->position = nr == MMAP ? GIVEN(r9) : position;
+	record->si = GIVEN(si);
+	record->dx = GIVEN(dx);
+	record->r10 = GIVEN(r10);
+	record->r8 = GIVEN(r8);
+	record->requests = 0;
+	record->file_flags = nr == PWRITEV2 && GIVEN(r9) & RWF_APPEND ? flags | O_APPEND : flags;
+	record->nr = nr;
+	record->kind = KIND_CALL | (ours.is_node ? IS_NODE : 0) | (other.is_node ? OTHER_IS_NODE : 0);
+	record->connection = ours.file ? ours.connection : other.connection;
+	slot->opened = (u64)file;
+	record->start_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+/* Apart, so that it does not lie between the others' instructions. */
+static __attribute__((noinline)) int begins_with_32_bits(struct pt_regs *regs, u32 nr)
+{
+	struct arguments its;
+	if (!arguments_of_32_bits(regs, nr, &its))
+		return 0;
+	u32 its_nr = its.nr & (CALLS - 1);
+	return begins(bpf_get_current_task_btf(), regs, &its, its_nr, calls[its_nr]);
+}
 
 SEC("tp_btf/sys_enter") int call_begins(u64 *ctx)
 {
@@ -214,54 +221,13 @@ SEC("tp_btf/sys_enter") int call_begins(u64 *ctx)
 	if (!how)
 		return 0;
 	struct task_struct *task = bpf_get_current_task_btf();
-	if (task->thread_info.status & TS_COMPAT || task->tgid == self_tgid)
+	if (task->tgid == self_tgid)
 		return 0;
-	if (how & AIO)
-		return nr == IO_SUBMIT ? aio_begins(regs) : 0;
-	struct ours ours = {}, other = {};
-	struct file *file = 0;
-	u32 fd = (how & FD_MASK) == FD_DI ? regs->di :
-		 (how & FD_MASK) == FD_SI ? regs->si :
-		 (how & FD_MASK) == FD_R8 ? regs->r8 :
-		 (how & FD_MASK) == FD_DX ? regs->dx : -1;
-	u64 position = 0;
-	u32 flags = 0;
-	file = file_of(task, fd);
-	if (file && find(file, &ours)) {
-		position = READ(file, file, f_pos);
-		flags = READ(file, file, f_flags);
-		if (nr == MMAP && regs->r10 & MAP_SHARED)
-			note_map(file, ours.connection);
-	}
-	if (how & OTHER_MASK) {
-		struct file *second = file_of(task, (how & OTHER_MASK) == OTHER_SI ? regs->si : regs->dx);
-		/* A transfer is about the file written, if that is ours. */
-		int is_second = second && find(second, &other) && (!ours.file || nr != SENDFILE);
-		if (is_second)
-			position = READ(second, file, f_pos);
-		position = place_in(regs, nr, is_second, position);
-	}
-	if (!ours.file && !other.file && !(how & BY_REQUESTS))
+	if (task->thread_info.status & TS_COMPAT)
+		return begins_with_32_bits(regs, nr);
+	if (!(how & ~(OF_32_BITS | AIO_OF_32_BITS)))
 		return 0;
-	struct slot *slot = take_slot(regs, ours.file || other.file);
-	if (!slot)
-		return 0;
-	struct record *record = &slot->record;
-	record->file = ours.file;
-	record->other = (how & VECTOR) ? length_of((const void *)regs->si, regs->dx) : other.file;
-	record->position = nr == MMAP ? regs->r9 : position;
-	record->si = regs->si;
-	record->dx = regs->dx;
-	record->r10 = regs->r10;
-	record->r8 = regs->r8;
-	record->requests = 0;
-	record->file_flags = nr == PWRITEV2 && regs->r9 & RWF_APPEND ? flags | O_APPEND : flags;
-	record->nr = nr;
-	record->kind = KIND_CALL | (ours.is_node ? IS_NODE : 0) | (other.is_node ? OTHER_IS_NODE : 0);
-	record->connection = ours.file ? ours.connection : other.connection;
-	slot->opened = (u64)file;
-	record->start_ns = bpf_ktime_get_ns();
-	return 0;
+	return begins(task, regs, 0, nr, how);
 }
 
 /* Calls that wrote where the file ended: the place is known only now. */
@@ -280,21 +246,17 @@ INLINE u64 end_of(u64 file)
 #endif
 }
 
-/* An exec of a 32-bit program ends under that world's number, which is munmap's here (set_personality_ia32 in the kernel). */
-#define EXECVE 59
-#define EXECVE_OF_32_BITS 11
-
 SEC("tp_btf/sys_exit") int call_ends(u64 *ctx)
 {
 	struct pt_regs *regs = (void *)ctx[0];
 	s64 result = ctx[1];
 	u64 nr = regs->orig_ax;
-	if (nr == EXECVE_OF_32_BITS && bpf_get_current_task_btf()->thread_info.status & TS_COMPAT)
-		nr = EXECVE;
-	if (nr >= CALLS || !calls[nr])
+	/* An exec may end under the number of the other world. */
+	if (nr >= CALLS)
 		return 0;
-	if (calls[nr] & AIO)
-		return aio_ends(regs, result);
+	u32 how = calls[nr];
+	if (!how || (how & (AIO | AIO_OF_32_BITS) && aio_ends(regs, result)))
+		return 0;
 	struct slot *slot = slot_of(regs);
 	if (!slot || slot->tag != (u64)regs)
 		return 0;

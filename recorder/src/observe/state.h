@@ -24,6 +24,9 @@
 #define VECTOR 0x40
 /* It submits reads and writes, or fetches what came of them. */
 #define AIO 0x80
+/* As a 32-bit program numbers them, it is a call to look up in `calls_of_32_bits`. */
+#define OF_32_BITS 0x100
+#define AIO_OF_32_BITS 0x200
 
 /* record.kind */
 #define KIND_MASK 0x0f
@@ -38,7 +41,8 @@
 const volatile u32 self_tgid = 0;
 const volatile u32 ring_mask = 0;
 const volatile u32 slot_mask = SLOTS - 1;
-const volatile u8 calls[CALLS] = {0};
+const volatile u16 calls[CALLS] = {0};
+const volatile u16 calls_of_32_bits[CALLS] = {0};
 
 /* What the recorder reads; mirrored in ring.rs. */
 struct record {

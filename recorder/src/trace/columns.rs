@@ -77,7 +77,7 @@ columns! {
         "requests" Int32 always "FUSE requests it took"
         "op" String always "What was done, in strace's words; a request that is no call keeps FUSE's"
         "kind" String always "call, request, io_uring or aio (libaio)"
-        "syscall_nr" Int32 maybe "The exact system call (kernel plane)"
+        "syscall_nr" Int32 maybe "The exact system call (kernel plane), by its 64-bit number, also of a 32-bit program"
         "origin" String always "program, or kernel (page faults, writeback)"
         "plane" String always "daemon or kernel: which way of seeing it came from"
         "path" String maybe "Absolute path as the program could name it; escaped"

@@ -91,7 +91,7 @@ _EVENTS = (
     Field("glassfs.origin", Type.KEYWORD, "program, or kernel (page faults, writeback)"),
     Field("glassfs.plane", Type.KEYWORD, "daemon or kernel: which way of seeing it came from"),
     Field("glassfs.requests", Type.LONG, "FUSE requests it took"),
-    Field("glassfs.syscall_nr", Type.LONG, "The exact system call (kernel plane)"),
+    Field("glassfs.syscall_nr", Type.LONG, "The exact system call (kernel plane), by its 64-bit number"),
     Field("glassfs.backing_ns", Type.LONG, "Nanoseconds in the backing filesystem's call alone"),
     Field("glassfs.offset", Type.LONG, "Where in the file, bytes"),
     Field("glassfs.size", Type.LONG, "Bytes asked for"),
