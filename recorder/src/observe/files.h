@@ -53,6 +53,18 @@ struct ours {
 	u32 connection;
 };
 
+/* Known by its node alone. */
+INLINE void find_node(struct inode *inode, struct ours *ours)
+{
+	struct super_block *sb = READ(inode, inode, i_sb);
+	struct mount *mount = mount_of(READ(sb, super_block, s_dev));
+	if (!mount)
+		return;
+	ours->is_node = 1;
+	ours->file = READ(inode, fuse_inode, nodeid);
+	ours->connection = mount->connection;
+}
+
 INLINE int find(struct file *file, struct ours *ours)
 {
 	struct inode *inode = READ(file, file, f_inode);
@@ -67,4 +79,31 @@ INLINE int find(struct file *file, struct ours *ours)
 	ours->file = ours->is_node ? READ(inode, fuse_inode, nodeid) : READ(opened, fuse_file, fh);
 	ours->connection = mount->connection;
 	return 1;
+}
+
+static long look_at_map(struct task_struct *task, struct vm_area_struct *vma, struct ours *ours)
+{
+	struct file *file = vma->vm_file;
+	if (!file || find(file, ours))
+		return 0;
+	/* Whether it is such a file is told by a bit that has moved between versions. Of another, what lies there leads to no
+	 * inode of ours. */
+	struct dentry *dentry = READ(file, backing_file, user_path.dentry);
+	struct inode *inode = dentry ? READ(dentry, dentry, d_inode) : 0;
+	if (inode && (READ(inode, inode, i_mode) & S_IFMT) == S_IFREG)
+		find_node(inode, ours);
+	return 0;
+}
+
+/* The file of the map there, into the report of a call on that map. -1: not now, somebody is changing the maps. */
+static __attribute__((noinline)) int find_mapped(struct record *record, u64 at)
+{
+	struct ours ours = {};
+	long result = bpf_find_vma(bpf_get_current_task_btf(), at, look_at_map, &ours, 0);
+	if (ours.file) {
+		record->file = ours.file;
+		record->kind |= ours.is_node ? IS_NODE : 0;
+		record->connection = ours.connection;
+	}
+	return result == -EBUSY ? -1 : 0;
 }

@@ -45,6 +45,17 @@ struct file {
 	u32 f_flags;
 	s64 f_pos;
 };
+struct dentry {
+	struct inode *d_inode;
+};
+struct path {
+	struct dentry *dentry;
+};
+/* What a map of a file that the kernel serves itself is on: `file` is the one below, `user_path` ours. */
+struct backing_file {
+	struct file file;
+	struct path user_path;
+};
 struct fdtable {
 	u32 max_fds;
 	struct file **fd;
@@ -142,6 +153,7 @@ struct vm_area_struct {
 
 static struct task_struct *(*bpf_get_current_task_btf)(void) = (void *)158;
 static long (*bpf_task_pt_regs)(struct task_struct *task) = (void *)175;
+static long (*bpf_find_vma)(struct task_struct *task, u64 at, void *each, void *context, u64 flags) = (void *)180;
 static long (*bpf_loop)(u32 turns, void *each, void *context, u64 flags) = (void *)181;
 
 /* thread_info.status: the call came in by the 32-bit way, so its number means something else. */
@@ -152,3 +164,4 @@ static long (*bpf_loop)(u32 turns, void *each, void *context, u64 flags) = (void
 #define S_IFDIR 0040000
 #define O_APPEND 02000
 #define AT_REMOVEDIR 0x200
+#define EBUSY 16

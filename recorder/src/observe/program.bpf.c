@@ -143,6 +143,8 @@ INLINE void report(struct record *record)
 
 #include "aio.h"
 
+#define MSYNC 26
+
 #define GIVEN(name) (its ? its->name : regs->name)
 
 /* `its`: the arguments, where they are not simply those in the registers. */
@@ -197,6 +199,8 @@ INLINE int begins(struct task_struct *task, struct pt_regs *regs, const struct a
 	record->kind = KIND_CALL | (ours.is_node ? IS_NODE : 0) | (other.is_node ? OTHER_IS_NODE : 0);
 	record->connection = ours.file ? ours.connection : other.connection;
 	slot->opened = (u64)file;
+	if (how & BY_REQUESTS && nr == MSYNC)
+		slot->opened = find_mapped(record, GIVEN(di)) < 0;
 	record->start_ns = bpf_ktime_get_ns();
 	return 0;
 }
@@ -261,6 +265,9 @@ SEC("tp_btf/sys_exit") int call_ends(u64 *ctx)
 	if (!slot || slot->tag != (u64)regs)
 		return 0;
 	struct record *record = &slot->record;
+	struct arguments its;
+	if (record->nr == MSYNC && slot->opened && arguments_of_any(regs, &its))
+		find_mapped(record, its.di);
 	if (record->file || record->other || record->requests) {
 		record->duration_ns = bpf_ktime_get_ns() - record->start_ns;
 		record->result = result;
