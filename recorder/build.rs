@@ -13,6 +13,7 @@ const HEADERS: [&str; 9] = [
     "src/observe/bucket.h",
     "src/observe/shed.h",
     "src/observe/aio.h",
+    "src/observe/changes.h",
     "src/observe/compat.h",
     "src/observe/places.h",
 ];

@@ -58,6 +58,8 @@ pub struct Calls {
     /// Calls without requests, by their start; those up to `taken` are events already.
     plain: Vec<Report>,
     taken: usize,
+    /// What became of processes since the last look.
+    changes: Vec<Report>,
     comms: FxHashMap<[u8; 16], Arc<str>>,
     next_seq: u64,
     lost: Lost,
@@ -82,6 +84,7 @@ impl Calls {
             settled: 0,
             plain: Vec::new(),
             taken: 0,
+            changes: Vec::new(),
             comms: FxHashMap::default(),
             next_seq: 0,
             lost: Lost::default(),
@@ -101,17 +104,25 @@ impl Calls {
         self.plain.drain(..self.taken);
         self.taken = 0;
         self.settled = 0;
-        let Calls { ring, asked, ended, plain, .. } = self;
+        let Calls { ring, asked, ended, plain, changes, .. } = self;
         let found = ring.drain(|report| match report.kind() {
             observe::Kind::Request => {
                 asked.insert((report.connection, report.file as u32), (report.tid, report.start_ns));
             }
+            observe::Kind::Task => changes.push(*report),
             _ if report.requests > 0 => ended.push(Ended { report: *report, looks: 0, paths: None }),
             _ => plain.push(*report),
         });
         plain.sort_by_key(|report| report.start_ns);
         ended.sort_by_key(|ended| ended.report.start_ns);
         found
+    }
+
+    /// What became of processes, in the order of time.
+    pub fn changes(&mut self) -> Vec<Report> {
+        let mut changes = std::mem::take(&mut self.changes);
+        changes.sort_by_key(|report| report.start_ns);
+        changes
     }
 
     /// Totals of the calls that the rings could not hold since the last time.

@@ -14,7 +14,7 @@ use super::queue::Queue;
 use super::record::{Item, Record, present};
 use super::tasks::Tasks;
 use crate::event::{Event, Kind, Plane};
-use crate::observe::Ring;
+use crate::observe::{self, Ring};
 use crate::process::Processes;
 use crate::trace::{About, Clock, Error, Flush, Note, Reason, Stage, Trace};
 use crate::wire::now_ns;
@@ -190,6 +190,7 @@ impl Collecting {
         // After the drain: whoever is named in a record was announced before it was put down.
         let rows = self.tasks.learn(self.processes.news(), now_ns);
         rows.into_iter().for_each(|row| self.trace.process(row));
+        self.changes_of_processes();
         if !drained.drops.is_empty() {
             self.trace.count_dropped(STREAM, &drained.drops, Reason::QueueFull, Stage::Queue);
         }
@@ -206,6 +207,18 @@ impl Collecting {
         self.names.iter_mut().for_each(|names| names.bury(now_ns));
         self.awake.look(requests);
         calls + requests
+    }
+
+    fn changes_of_processes(&mut self) {
+        let changes = self.calls.as_mut().map(Calls::changes).unwrap_or_default();
+        for change in changes {
+            if change.change() == observe::Change::Executed {
+                self.looker.look_at(change.tid);
+            }
+            if let Some(row) = self.tasks.change(&change) {
+                self.trace.process(row);
+            }
+        }
     }
 
     /// Makes events of the calls without requests that began before, and has the others keep their files' paths. They bear

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use crate::event::escape;
+use crate::observe::{Change, Report};
 use crate::process::{News, Program, Task};
 use crate::trace::{Clock, ProcessRow, Reading};
 
@@ -14,6 +16,9 @@ const RETIRED_STAYS_NS: u64 = 60_000_000_000;
 
 /// How often it is looked which processes are gone.
 const GONE_LOOK_NS: u64 = 1_000_000_000;
+
+/// Of some 16 bytes each; older ones are forgotten.
+const MAX_ENDED: usize = 1 << 14;
 
 #[derive(Clone, Debug)]
 pub struct Who {
@@ -26,6 +31,8 @@ pub struct Tasks {
     retired: VecDeque<(u64, Vec<u32>)>,
     /// Of each process that was not found gone the newest row, of its first thread if that was seen.
     living: FxHashMap<u32, ProcessRow>,
+    /// Processes that the kernel has told the end of, and when; /proc may be asked for one a little later.
+    ended: FxHashMap<u32, i64>,
     gone_looked_ns: u64,
     clock: Clock,
     /// Turns /proc's start times, which count suspended time too, into the trace's. Fixed, so that one process has one.
@@ -40,6 +47,7 @@ impl Tasks {
             known: FxHashMap::default(),
             retired: VecDeque::new(),
             living: FxHashMap::default(),
+            ended: FxHashMap::default(),
             gone_looked_ns: 0,
             clock,
             wall_minus_boot_ns,
@@ -64,7 +72,10 @@ impl Tasks {
         let mut rows = Vec::new();
         for task in news.tasks {
             let seen_ns = task.seen_ns;
-            if let Some(row) = self.add(task) {
+            let Some(row) = self.add(task) else { continue };
+            if let Some(end) = self.end_of(&row) {
+                rows.extend([row, end]);
+            } else if !self.is_known(&row) {
                 rows.extend(self.replaced(&row, seen_ns));
                 rows.push(row);
             }
@@ -73,6 +84,42 @@ impl Tasks {
             rows.extend(self.gone(now_ns));
         }
         rows
+    }
+
+    /// What the kernel tells of a process: None, if it is known already or the process is not.
+    pub fn change(&mut self, told: &Report) -> Option<ProcessRow> {
+        let ts_ns = self.clock.ts_ns(told.start_ns);
+        if told.change() == Change::Ended {
+            if self.ended.len() >= MAX_ENDED {
+                self.ended.retain(|_, end_ns| *end_ns >= ts_ns - RETIRED_STAYS_NS as i64);
+            }
+            self.ended.insert(told.pid, ts_ns);
+        }
+        // What was seen later is newer, or of another process.
+        let known = self.living.get(&told.pid).filter(|row| row.ts_ns <= ts_ns)?;
+        let end = told.comm.iter().position(|byte| *byte == 0).unwrap_or(told.comm.len());
+        let comm: Arc<str> = escape(&told.comm[..end]).into();
+        let row = ProcessRow { ts_ns, ..known.clone() };
+        let row = match told.change() {
+            Change::Ended => return self.living.remove(&told.pid).map(|row| exited(row, ts_ns)),
+            Change::Executed => ProcessRow { tid: told.tid, comm, exe: None, cmdline: None, ..row },
+            Change::Renamed => ProcessRow { tid: told.tid, comm, ..row },
+        };
+        if row.tid == row.pid {
+            self.living.insert(row.pid, row.clone());
+        }
+        Some(row)
+    }
+
+    /// The end of a process that had ended before it was looked at.
+    fn end_of(&self, row: &ProcessRow) -> Option<ProcessRow> {
+        let end_ns = *self.ended.get(&row.pid)?;
+        row.started_ns.is_some_and(|started_ns| started_ns <= end_ns).then(|| exited(row.clone(), end_ns))
+    }
+
+    /// Nothing but the time is new.
+    fn is_known(&self, row: &ProcessRow) -> bool {
+        self.living.get(&row.pid).is_some_and(|known| *row == ProcessRow { ts_ns: row.ts_ns, ..known.clone() })
     }
 
     /// A row for each process that is gone since this was last asked.
@@ -169,5 +216,45 @@ mod tests {
         let ends: Vec<_> =
             rows.iter().map(|row| (row.started_ns == rows[0].started_ns, row.exited_ns.is_some())).collect();
         assert_eq!(ends, [(true, true), (false, false)]);
+    }
+
+    /// As the kernel tells it.
+    fn told(change: u16, pid: u32, start_ns: u64, comm: &[u8]) -> Report {
+        Report::of_task(change, pid, start_ns, comm)
+    }
+
+    #[test]
+    fn what_the_kernel_tells_has_its_own_time() {
+        let clock = Clock::start();
+        let mut tasks = Tasks::new(clock);
+        let pid = std::process::id();
+        learn(&mut tasks, task(pid, Some(1)));
+        let at = now_ns();
+        let row = tasks.change(&told(2, pid, at, b"worker")).expect("a name");
+        assert_eq!((row.ts_ns, &*row.comm), (clock.ts_ns(at), "worker"));
+        assert!(tasks.change(&told(2, pid, at - 5_000_000_000, b"older")).is_none());
+        assert!(tasks.change(&told(1, pid + 1, at, b"stranger")).is_none());
+        let row = tasks.change(&told(0, pid, at + 1, b"worker")).expect("an end");
+        assert_eq!((row.exited_ns, &*row.comm), (Some(clock.ts_ns(at + 1)), "worker"));
+        assert!(tasks.change(&told(0, pid, at + 1, b"worker")).is_none());
+    }
+
+    #[test]
+    fn a_process_that_was_looked_at_after_its_end_has_that_end() {
+        let clock = Clock::start();
+        let mut tasks = Tasks::new(clock);
+        let (pid, at) = (std::process::id(), now_ns());
+        assert!(tasks.change(&told(0, pid, at, b"cat")).is_none());
+        let rows = learn(&mut tasks, task(pid, Some(1)));
+        assert_eq!(rows.iter().map(|row| row.exited_ns).collect::<Vec<_>>(), [None, Some(clock.ts_ns(at))]);
+        assert!(tasks.gone(now_ns()).is_empty());
+    }
+
+    #[test]
+    fn nothing_new_is_no_row() {
+        let mut tasks = Tasks::new(Clock::start());
+        let pid = std::process::id();
+        assert_eq!(learn(&mut tasks, task(pid, Some(1))).len(), 1);
+        assert!(learn(&mut tasks, task(pid, Some(1))).is_empty());
     }
 }

@@ -92,6 +92,12 @@ struct pid {
 	u32 level;
 	struct upid numbers[1];
 };
+struct counted {
+	s32 counter;
+};
+struct signal_struct {
+	struct counted live;
+};
 struct mm_struct;
 struct task_struct {
 	struct thread_info thread_info;
@@ -100,6 +106,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct pid *thread_pid;
 	struct mm_struct *mm;
+	struct signal_struct *signal;
 	struct files_struct *files;
 	const struct cred *cred;
 	char comm[16];

@@ -27,6 +27,10 @@ const REQUESTS: (&str, &str) = ("request_sent", "fuse_request_send");
 /// Their arguments are these since Linux 6.11; without them reads and writes by io_uring are not seen.
 const IO_URING: [(&str, &str); 2] = [("io_submitted", "io_uring_submit_req"), ("io_completed", "io_uring_complete")];
 
+/// What becomes of processes; without them the recorder finds it by looking, later.
+const CHANGES: [(&str, &str); 3] =
+    [("task_ends", "sched_process_exit"), ("task_executes", "sched_process_exec"), ("task_renamed", "task_rename")];
+
 /// MOUNTS and SLOTS in the program.
 const MOUNTS: u32 = 4096;
 const SLOTS: u32 = 16384;
@@ -96,6 +100,11 @@ impl Observer {
         attach(&mut ebpf, &btf, &mut without)?;
         if let Err(cause) = attach_io_uring(&mut ebpf, &btf) {
             without.push(format!("reads and writes by io_uring are not seen: {cause}"));
+        }
+        for (program, tracepoint) in CHANGES {
+            if let Err(cause) = attach_one(&mut ebpf, &btf, program, tracepoint) {
+                without.push(format!("what becomes of processes is found later: {cause}"));
+            }
         }
         let ring = ring(&mut ebpf, cpus, room.reports)?;
         let maps = Maps::new(array(&ebpf, "mapped")?).map_err(Failure::Map)?;
@@ -205,6 +214,11 @@ fn attach(ebpf: &mut Ebpf, btf: &Btf, without: &mut Vec<String>) -> Result<(), F
     Ok(())
 }
 
+fn attach_one(ebpf: &mut Ebpf, btf: &Btf, program: &'static str, tracepoint: &str) -> Result<(), Failure> {
+    load_program(ebpf, program, tracepoint, btf)?;
+    program_of(ebpf, program)?.attach().map(drop).map_err(refused)
+}
+
 /// Both or none: what is submitted must be seen to complete.
 fn attach_io_uring(ebpf: &mut Ebpf, btf: &Btf) -> Result<(), Failure> {
     for (program, tracepoint) in IO_URING {
@@ -273,7 +287,7 @@ mod tests {
     /// All of its programs, whatever the tracepoints' arguments are here.
     fn load_whole(object: &[u8], btf: &Btf) -> Result<(), Failure> {
         let mut ebpf = load_bytes(object, btf, 2, Room::for_cpus(2))?;
-        for (program, tracepoint) in [REQUESTS].into_iter().chain(IO_URING) {
+        for (program, tracepoint) in [REQUESTS].into_iter().chain(IO_URING).chain(CHANGES) {
             load_program(&mut ebpf, program, tracepoint, btf)?;
         }
         Ok(())

@@ -15,5 +15,5 @@ mod shed;
 pub use failure::Failure;
 pub use load::Observer;
 pub use maps::Maps;
-pub use ring::{Kind, Lost, Report, Ring};
+pub use ring::{Change, Kind, Lost, Report, Ring};
 pub use shed::Shed;

@@ -99,8 +99,19 @@ INLINE void release(struct slot *slot, struct pt_regs *regs)
 	__sync_fetch_and_add(&crowd, -1);
 }
 
+/* Where the process has its bit in `touched`. */
+INLINE u64 *touched_of(struct task_struct *task)
+{
+	u32 key = (u32)task->tgid / 64 & (MOST_PROCESSES / 64 - 1);
+	return bpf_map_lookup_elem(&touched, &key);
+}
+#define BIT_OF(task) (1ull << ((task)->tgid & 63))
+
 INLINE void who(struct record *record, struct task_struct *task)
 {
+	u64 *bits = touched_of(task);
+	if (bits && !(*bits & BIT_OF(task)))
+		__sync_fetch_and_or(bits, BIT_OF(task));
 	record->tid = tid_of(task);
 	record->pid = pid_of(task);
 	record->uid = task->cred->fsuid.val;
@@ -357,3 +368,5 @@ SEC("tp_btf/io_uring_complete") int io_completed(u64 *ctx)
 	bpf_map_delete_elem(&submitted, &key);
 	return 0;
 }
+
+#include "changes.h"

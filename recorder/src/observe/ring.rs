@@ -73,6 +73,16 @@ pub enum Kind {
     Request,
     IoUring,
     Aio,
+    /// What became of a process or thread.
+    Task,
+}
+
+/// Of `Kind::Task`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    Ended,
+    Executed,
+    Renamed,
 }
 
 impl Report {
@@ -95,8 +105,24 @@ impl Report {
             0 => Kind::Call,
             1 => Kind::Request,
             2 => Kind::IoUring,
-            _ => Kind::Aio,
+            3 => Kind::Aio,
+            _ => Kind::Task,
         }
+    }
+
+    pub fn change(&self) -> Change {
+        match self.nr {
+            0 => Change::Ended,
+            1 => Change::Executed,
+            _ => Change::Renamed,
+        }
+    }
+
+    #[cfg(test)]
+    pub fn of_task(change: u16, pid: u32, start_ns: u64, name: &[u8]) -> Report {
+        let mut comm = [0; 16];
+        comm[..name.len()].copy_from_slice(name);
+        Report { kind: 4, nr: change, pid, tid: pid, start_ns, comm, ..Report::default() }
     }
 
     /// `file` is a node: nothing was opened by it that has a handle (a fifo, a device, O_PATH).

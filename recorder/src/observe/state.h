@@ -34,6 +34,11 @@
 #define KIND_REQUEST 1
 #define KIND_IO_URING 2
 #define KIND_AIO 3
+/* Of a process that has made calls of ours: `nr` says what became of it. */
+#define KIND_TASK 4
+#define TASK_ENDED 0
+#define TASK_EXECUTED 1
+#define TASK_RENAMED 2
 /* Added: `file` is a node, not a handle. */
 #define IS_NODE 0x10
 #define OTHER_IS_NODE 0x20
@@ -203,6 +208,15 @@ struct {
 	MAP_TYPE(key, struct flying);
 	MAP_TYPE(value, struct record);
 } flying SEC(".maps");
+
+/* A bit for each process that has made calls of ours, by its number. */
+#define MOST_PROCESSES (1 << 22)
+struct {
+	MAP_UINT(type, MAP_ARRAY);
+	MAP_UINT(max_entries, MOST_PROCESSES / 64);
+	MAP_TYPE(key, u32);
+	MAP_TYPE(value, u64);
+} touched SEC(".maps");
 
 /* Calls that are in `crowded` now: mostly none, and then nobody looks there. */
 u64 crowd = 0;

@@ -132,7 +132,7 @@ columns! {
         "exe" String maybe "Path of the program; escaped"
         "cmdline" String maybe "Arguments joined by spaces, secrets masked as ***; escaped"
         "uid" Int64 maybe "User id"
-        "exited_ns" Int64 maybe "When it was found gone, at most some seconds late; null: it lived when this was written"
+        "exited_ns" Int64 maybe "When it ended (kernel plane), or was found gone, at most some seconds late; null: it lived when this was written"
     }
 }
 
