@@ -76,7 +76,7 @@ pub fn choose(wish: Wish, sources: &[Source]) -> Result<Choice, Error> {
     match (wish, missing().or_else(|| sources.iter().find_map(stacked))) {
         (Wish::Kernel, Some(missing)) => Err(Error::PlaneImpossible { missing }),
         (Wish::Kernel, None) => choice(Plane::Kernel, "asked for".into()),
-        (_, None) => choice(Plane::Daemon, "the kernel plane is taken only when asked for (--plane kernel)".into()),
+        (_, None) => choice(Plane::Kernel, "all it needs is here".into()),
         (_, Some(missing)) => choice(Plane::Daemon, format!("no kernel plane here: {}", missing.what)),
     }
 }

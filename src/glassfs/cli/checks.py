@@ -163,8 +163,8 @@ def kernel_plane(facts: Facts) -> Check:
     """Whether system calls can be seen, not only requests."""
     plane = facts["kernel_plane"]
     if plane["works"]:
-        return Check("kernel-plane", "pass", "system calls can be seen, not only requests: --plane kernel")
-    return Check("kernel-plane", "warn", f"requests can be seen, system calls not: {plane['missing']}", plane["next"])
+        return Check("kernel-plane", "pass", "system calls are seen, not only requests")
+    return Check("kernel-plane", "warn", f"requests are seen, system calls not: {plane['missing']}", plane["next"])
 
 
 def call_cost() -> Check:
