@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const SOURCE: &str = "src/observe/program.bpf.c";
-const HEADERS: [&str; 9] = [
+const HEADERS: [&str; 10] = [
     "src/observe/kernel.h",
     "src/observe/state.h",
     "src/observe/files.h",

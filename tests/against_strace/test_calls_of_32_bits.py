@@ -1,12 +1,15 @@
 """The kernel plane and calls that come in by the 32-bit way, against strace in the same run; each under the 64-bit number of the
 same call, its arguments put together from their halves."""
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
-from test_kernel_plane import Both
 
+from support import recorder
+from support.differences import OF_MAPS
+from support.equality import Both, Unseen, strace
 from support.needs import require
 
 HERE = Path(__file__).parent
@@ -29,6 +32,14 @@ NAMES = {
     "fcntl64": "fcntl",
     "statfs64": "statfs",
 }
+# They are events of their own kind.
+OF_AIO = Unseen("its reads and writes stand for it", lambda said: said.name == "io_submit")
+
+
+def in_64_bits(found: re.Match[str]) -> str:
+    return found.group(1) + NAMES.get(found.group(2), found.group(2))
+
+
 # Of the data calls: what they were asked, which their program has written down.
 ASKED = [
     ("write", 0, 1000),
@@ -60,22 +71,20 @@ ASKED = [
 ]
 
 
-class Both32(Both):
-    def by_strace(self) -> dict[int, list[tuple[str, int, str | None]]]:
-        seen = super().by_strace()
-        return {
-            tid: [(NAMES.get(name, name), result, error) for name, result, error in calls if not name.startswith("io_")]
-            for tid, calls in seen.items()
-        }
-
-
 @pytest.mark.parametrize("bits", ["-m32", "-m64"])
 def test_they_are_those_that_strace_shows(bits: str, directory: Path, scratch: Path) -> None:
     require("strace", "gcc")
     program = scratch / "program"
     options = [bits, *OPTIONS.split(), "-I/usr/include/x86_64-linux-gnu"]
     subprocess.run(["gcc", *options, "-o", program, HERE / "calls_of_32_bits.c"], check=True)
-    both = Both32(directory, [program, directory], scratch)
+    prefix, trace = scratch / "strace/out", scratch / "traces/trace"
+    done = recorder.run_traced(
+        [directory], strace(prefix, program, directory), trace, extra=("--plane", "kernel", "--exact"), cwd="/"
+    )
+    assert done.returncode == 0, done.stderr
+    for file in prefix.parent.iterdir():
+        file.write_text(re.sub(r"^(\S* *)(\w+)(?=\()", in_64_bits, file.read_text(), flags=re.MULTILINE))
+    both = Both(directory, prefix, trace, [OF_MAPS, OF_AIO])
     both.assert_equal()
     rows = both.trace.rows(
         """select op, "offset", size from events where fh = (select min(fh) from events where op = 'write')

@@ -13,7 +13,7 @@ def is_above(path: str | None, other: str | None) -> bool:
 
 
 # What the trace has not, since the call causes no request and carries no descriptor of the mount's among its arguments.
-OF_MAPS = Unseen("a call on a map names no file", lambda said: said.name in ("msync", "munmap"))
+OF_MAPS = Unseen("a call on a map names no file", lambda said: said.name == "munmap")
 MESSAGES = Unseen("a descriptor that is passed on in a message", lambda said: said.name in ("sendmsg", "recvmsg"))
 REFUSED = Unseen(
     "refused before any name was looked up",
