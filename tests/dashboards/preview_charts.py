@@ -142,7 +142,11 @@ def _areas(
     plot: Box, series: Sequence[tuple[dict[int, float], str]], times: Sequence[int], step: int, highest: float
 ) -> list[str]:
     x, y, w, h = plot
-    at = [x + (time - times[0]) / (times[-1] + step - times[0]) * w for time in times]
+    whole = times[-1] + step - times[0]
+    begin = times[0]
+    # A step without a sample is a gap, and no fall to nothing.
+    times = [time for time in times if any(time in points for points, _ in series)]
+    at = [x + (time - begin) / whole * w for time in times]
     floor = [0.0] * len(times)
     shapes = []
     for points, color in series:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from glassfs.elastic.dashboards.boards.common import ALL_CONTROLS, BYTES, CALLS, DURATIONS, NS, TIME, words
+from glassfs.elastic.dashboards.boards.common import ALL_CONTROLS, BYTES, CALLS, NS, TIME, words
 from glassfs.elastic.dashboards.model import (
     EVENTS,
     Chart,
@@ -12,13 +12,14 @@ from glassfs.elastic.dashboards.model import (
     Share,
     Table,
     Terms,
-    average,
     beside,
+    highest,
     percentile,
 )
 
 THREAD = Terms("Thread", "process.thread.name", 10)
 PROCESS = Terms("Process", "process.name", 10)
+LONGEST = highest("Longest", "event.duration", NS)
 
 BOARD = Dashboard(
     "glassfs-processes",
@@ -43,12 +44,6 @@ BOARD = Dashboard(
         beside(
             12,
             Chart(title="Bytes over time, by thread", metrics=[BYTES], split=THREAD, look=Look.AREAS),
-            Chart(
-                title="Average duration over time, by thread",
-                look=Look.LINES,
-                metrics=[average("Average", "event.duration", NS)],
-                split=THREAD,
-            ),
             Chart(title="Calls over time, by process", metrics=[CALLS], split=PROCESS),
         ),
         beside(
@@ -64,7 +59,7 @@ BOARD = Dashboard(
                     Table(
                         title="Threads",
                         rows=[Terms("Process", "process.name", 10), Terms("Thread", "process.thread.name", 5)],
-                        metrics=[CALLS, BYTES, TIME, *DURATIONS],
+                        metrics=[CALLS, BYTES, TIME, percentile(50), percentile(99), LONGEST],
                     ),
                     30,
                 ),
