@@ -252,7 +252,9 @@ void _start(void)
 """
 
 
-def test_an_exec_that_ends_in_the_numbers_of_a_32_bit_program_is_one_and_so_are_its_calls(source: Path, public: Path) -> None:
+def test_an_exec_that_ends_in_the_numbers_of_a_32_bit_program_is_one_and_so_are_its_calls(
+    source: Path, public: Path
+) -> None:
     (public / "program.c").write_text(OF_32_BITS)
     program = public / "program"
     words = ["gcc", "-m32", "-nostdlib", "-static", "-no-pie", "-O1", "-o", program, public / "program.c"]

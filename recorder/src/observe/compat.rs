@@ -183,7 +183,7 @@ impl Given {
 /// By number, for the program: the 64-bit number plus one, 0 if it is none of ours; above it how the arguments are given.
 pub(super) fn by_number() -> [u16; CALLS] {
     let mut calls = [0; CALLS];
-    TABLE.iter().for_each(|(nr, of_64_bits, given)| calls[usize::from(*nr)] = of_64_bits + 1 | given.code() << 10);
+    TABLE.iter().for_each(|(nr, of_64_bits, given)| calls[usize::from(*nr)] = (of_64_bits + 1) | (given.code() << 10));
     calls
 }
 
