@@ -148,7 +148,7 @@ static long complete_one(u64 index, struct batch *batch)
 
 static __attribute__((noinline)) int aio_begins(struct pt_regs *regs)
 {
-	struct arguments its;
+	struct arguments its = {};
 	if (!arguments_of_any(regs, &its))
 		return 0;
 	struct slot *slot = take_slot(regs, 0);
@@ -196,7 +196,7 @@ INLINE void submitted_all(struct arguments *its, struct slot *slot, u64 taken)
 /* 0: the number means another call in this world. */
 static __attribute__((noinline)) int aio_ends(struct pt_regs *regs, s64 result)
 {
-	struct arguments its;
+	struct arguments its = {};
 	if (!arguments_of_any(regs, &its) || !(calls[its.nr & (CALLS - 1)] & AIO))
 		return 0;
 	if (its.nr != IO_SUBMIT) {

@@ -59,14 +59,22 @@ INLINE void unpack_block(struct arguments *its)
 	its->r9 = block[5];
 }
 
-/* 0: none of ours. */
-INLINE int arguments_of_32_bits(struct pt_regs *regs, u32 nr, struct arguments *its)
+/* 0: none of ours. A function of its own to the verifier too: its many ways are then looked at once, and not each with all
+ * that follows. Such a function is given no kernel pointers; the current call's registers are where they always are. */
+__attribute__((noinline)) int arguments_of_32_bits(u32 nr, struct arguments *its)
 {
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	u32 code = calls_of_32_bits[nr & (CALLS - 1)];
-	if (!code)
+	if (!code || !its)
 		return 0;
-	*its = (struct arguments){ (u32)regs->bx, (u32)regs->cx, (u32)regs->dx, (u32)regs->si,
-				   (u32)regs->di, (u32)regs->bp, NUMBER(code),	1 };
+	its->di = (u32)regs->bx;
+	its->si = (u32)regs->cx;
+	its->dx = (u32)regs->dx;
+	its->r10 = (u32)regs->si;
+	its->r8 = (u32)regs->di;
+	its->r9 = (u32)regs->bp;
+	its->nr = NUMBER(code);
+	its->has_32_bits = 1;
 	join_pairs(its, code);
 	if (OTHERWISE(code) == HIGH_FIRST) {
 		its->si = its->si << 32 | its->dx;
@@ -87,7 +95,7 @@ INLINE int arguments_of_any(struct pt_regs *regs, struct arguments *its)
 {
 	u32 nr = regs->orig_ax;
 	if (bpf_get_current_task_btf()->thread_info.status & TS_COMPAT)
-		return arguments_of_32_bits(regs, nr, its);
+		return arguments_of_32_bits(nr, its);
 	*its = (struct arguments){ regs->di, regs->si, regs->dx, regs->r10, regs->r8, regs->r9, nr, 0 };
 	return 1;
 }

@@ -219,8 +219,8 @@ INLINE int begins(struct task_struct *task, struct pt_regs *regs, const struct a
 /* Apart, so that it does not lie between the others' instructions. */
 static __attribute__((noinline)) int begins_with_32_bits(struct pt_regs *regs, u32 nr)
 {
-	struct arguments its;
-	if (!arguments_of_32_bits(regs, nr, &its))
+	struct arguments its = {};
+	if (!arguments_of_32_bits(nr, &its))
 		return 0;
 	u32 its_nr = its.nr & (CALLS - 1);
 	return begins(bpf_get_current_task_btf(), regs, &its, its_nr, calls[its_nr]);
@@ -276,7 +276,7 @@ SEC("tp_btf/sys_exit") int call_ends(u64 *ctx)
 	if (!slot || slot->tag != (u64)regs)
 		return 0;
 	struct record *record = &slot->record;
-	struct arguments its;
+	struct arguments its = {};
 	if (record->nr == MSYNC && slot->opened && arguments_of_any(regs, &its))
 		find_mapped(record, its.di);
 	if (record->file || record->other || record->requests) {
