@@ -52,6 +52,7 @@ RANGES: dict[str, tuple[int | None, int | None]] = {
     "pwritev2": (3, None),
     "lseek": (1, None),
     "mmap": (5, 1),
+    "msync": (None, 1),
     "sendfile": (None, 3),
     "splice": (None, 4),
     "copy_file_range": (None, 4),
