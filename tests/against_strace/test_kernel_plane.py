@@ -51,8 +51,8 @@ def both(
 EXCEPTIONS: dict[str, tuple[list[Unseen], list[Difference]]] = {
     "family": ([OF_MAPS, MESSAGES], [MANY_BUFFERS, ONE_NAME, NAMELESS]),
     "harder": (
-        [OF_MAPS, MESSAGES, REFUSED, NOT_REACHED],
-        [ONE_NAME, NO_FOLDER, ELSEWHERE, REFUSED_TARGET, TOLD_TO_APPEND, CLOSED_RANGE],
+        [OF_MAPS, MESSAGES, REFUSED, NOT_REACHED, CLOSED_RANGE],
+        [ONE_NAME, NO_FOLDER, ELSEWHERE, REFUSED_TARGET, TOLD_TO_APPEND],
     ),
     "folders": ([], []),
 }

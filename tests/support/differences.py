@@ -22,6 +22,9 @@ REFUSED = Unseen(
 NOT_REACHED = Unseen(
     "its first name is missing, elsewhere", lambda said: said.name == "link" and str(said.path2).endswith("/none")
 )
+CLOSED_RANGE = Unseen(
+    "close_range carries no descriptor, and no close is a request", lambda said: said.name == "close_range"
+)
 
 
 def is_answered_from_a_cached_entry(said: Said) -> bool:
@@ -77,10 +80,6 @@ REFUSED_TARGET = Difference(
 TOLD_TO_APPEND = Difference(
     "where a single write was told to append (RWF_APPEND)",
     lambda said, seen, column: column == "offset" and seen.offset is None and said.line.says("RWF_APPEND"),
-)
-CLOSED_RANGE = Difference(
-    "close_range names no file: the last that it closed",
-    lambda said, seen, column: (said.name, column) == ("close_range", "path") and seen.path is not None,
 )
 NAMELESS = Difference(
     "a file that was made without a name has none",

@@ -123,6 +123,8 @@ struct Collecting {
     looked_at: u32,
     looker: Looker,
     awake: Awake,
+    #[cfg(feature = "failpoints")]
+    failpoint: super::failpoint::Failpoint,
 }
 
 impl Collecting {
@@ -147,6 +149,8 @@ impl Collecting {
             looked_at: 0,
             looker,
             awake: Awake::here(),
+            #[cfg(feature = "failpoints")]
+            failpoint: super::failpoint::Failpoint::default(),
         }
     }
 
@@ -187,6 +191,8 @@ impl Collecting {
         let drained = self.queue.drain();
         let now_ns = now_ns();
         let calls = self.calls.as_mut().map_or(0, Calls::look);
+        #[cfg(feature = "failpoints")]
+        self.failpoint.took(calls);
         // After the drain: whoever is named in a record was announced before it was put down.
         let rows = self.tasks.learn(self.processes.news(), now_ns);
         rows.into_iter().for_each(|row| self.trace.process(row));

@@ -5,6 +5,8 @@ mod awake;
 mod calls;
 mod collector;
 mod connection;
+#[cfg(feature = "failpoints")]
+mod failpoint;
 mod looker;
 mod names;
 mod observe;
