@@ -37,10 +37,8 @@ __attribute__((noinline)) u64 length_of(u64 vector, u64 count, u32 has_32_bits)
 #define MAP_SHARED 1
 
 /* Before the map is there: from now on the file may change without a call. */
-INLINE void note_map(struct file *file, u32 connection)
+INLINE void note_map(u64 node, u32 connection)
 {
-	struct inode *inode = READ(file, file, f_inode);
-	u64 node = READ(inode, fuse_inode, nodeid);
 	u32 bit = (node + ((u64)connection << 11)) & (MAPPED_BITS - 1);
 	u32 key = bit >> 6;
 	u64 *word = bpf_map_lookup_elem(&mapped, &key);

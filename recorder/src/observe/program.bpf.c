@@ -159,31 +159,27 @@ INLINE void report(struct record *record)
 #define GIVEN(name) (its ? its->name : regs->name)
 
 /* `its`: the arguments, where they are not simply those in the registers. */
-INLINE int begins(struct task_struct *task, struct pt_regs *regs, const struct arguments *its, u32 nr, u32 how)
+INLINE int begins(struct pt_regs *regs, const struct arguments *its, u32 nr, u32 how)
 {
 	if (how & AIO)
 		return nr == IO_SUBMIT ? aio_begins(regs) : 0;
-	struct ours ours = {}, other = {};
-	struct file *file = 0;
+	struct opened first = {};
 	u32 fd = (how & FD_MASK) == FD_DI ? GIVEN(di) :
 		 (how & FD_MASK) == FD_SI ? GIVEN(si) :
 		 (how & FD_MASK) == FD_R8 ? GIVEN(r8) :
 		 (how & FD_MASK) == FD_DX ? GIVEN(dx) : -1;
-	u64 position = 0;
-	u32 flags = 0;
-	file = file_of(task, fd);
-	if (file && find(file, &ours)) {
-		position = READ(file, file, f_pos);
-		flags = READ(file, file, f_flags);
-		if (nr == MMAP && GIVEN(r10) & MAP_SHARED)
-			note_map(file, ours.connection);
-	}
+	if (look_up(fd, &first) && nr == MMAP && GIVEN(r10) & MAP_SHARED)
+		note_map(first.node, first.ours.connection);
+	struct ours ours = first.ours, other = {};
+	u64 position = first.position;
 	if (how & OTHER_MASK) {
-		struct file *second = file_of(task, (how & OTHER_MASK) == OTHER_SI ? GIVEN(si) : GIVEN(dx));
+		struct opened second = {};
+		int is_ours = look_up((how & OTHER_MASK) == OTHER_SI ? GIVEN(si) : GIVEN(dx), &second);
 		/* A transfer is about the file written, if that is ours. */
-		int is_second = second && find(second, &other) && (!ours.file || nr != SENDFILE);
+		int is_second = is_ours && (!ours.file || nr != SENDFILE);
+		other = second.ours;
 		if (is_second)
-			position = READ(second, file, f_pos);
+			position = second.position;
 		u64 told = 0;
 		if (nr == SENDFILE)
 			told = is_second ? GIVEN(dx) : 0;
@@ -205,11 +201,11 @@ INLINE int begins(struct task_struct *task, struct pt_regs *regs, const struct a
 	record->r10 = GIVEN(r10);
 	record->r8 = GIVEN(r8);
 	record->requests = 0;
-	record->file_flags = nr == PWRITEV2 && GIVEN(r9) & RWF_APPEND ? flags | O_APPEND : flags;
+	record->file_flags = nr == PWRITEV2 && GIVEN(r9) & RWF_APPEND ? first.flags | O_APPEND : first.flags;
 	record->nr = nr;
 	record->kind = KIND_CALL | (ours.is_node ? IS_NODE : 0) | (other.is_node ? OTHER_IS_NODE : 0);
 	record->connection = ours.file ? ours.connection : other.connection;
-	slot->opened = (u64)file;
+	slot->opened = first.file;
 	if (how & BY_REQUESTS && nr == MSYNC)
 		slot->opened = find_mapped(record, GIVEN(di)) < 0;
 	record->start_ns = bpf_ktime_get_ns();
@@ -223,7 +219,7 @@ static __attribute__((noinline)) int begins_with_32_bits(struct pt_regs *regs, u
 	if (!arguments_of_32_bits(nr, &its))
 		return 0;
 	u32 its_nr = its.nr & (CALLS - 1);
-	return begins(bpf_get_current_task_btf(), regs, &its, its_nr, calls[its_nr]);
+	return begins(regs, &its, its_nr, calls[its_nr]);
 }
 
 SEC("tp_btf/sys_enter") int call_begins(u64 *ctx)
@@ -242,7 +238,7 @@ SEC("tp_btf/sys_enter") int call_begins(u64 *ctx)
 		return begins_with_32_bits(regs, nr);
 	if (!(how & ~(OF_32_BITS | AIO_OF_32_BITS)))
 		return 0;
-	return begins(task, regs, 0, nr, how);
+	return begins(regs, 0, nr, how);
 }
 
 /* Calls that wrote where the file ended: the place is known only now. */
