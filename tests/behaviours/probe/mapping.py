@@ -137,17 +137,19 @@ def times_after_a_store_and_msync(place: Path) -> object:
 
 @behaviour
 def each_store_shows_in_the_times_just_after_a_look(place: Path) -> object:
-    """Looks that follow each other so closely that attributes might still be kept; each page's first store moves the times."""
-    descriptor = _file(place, b"a" * 3 * PAGE)
+    """Looks that follow each other so closely that attributes might still be kept; the first store to a clean page moves the
+    times."""
+    descriptor = _file(place, b"a" * PAGE)
     os.fstat(descriptor)
-    area = mmap.mmap(descriptor, 3 * PAGE)
+    area = mmap.mmap(descriptor, PAGE)
     newer = []
-    for page in range(3):
+    for turn in range(3):
+        area.flush()
         before = os.fstat(descriptor).st_mtime_ns
         # More than a tick of the clock.
         time.sleep(0.012)
         os.fstat(descriptor)
-        area[page * PAGE : page * PAGE + 1] = b"b"
+        area[turn : turn + 1] = b"b"
         newer.append((os.fstat(descriptor).st_mtime_ns > before, os.stat(place / "file").st_mtime_ns > before))
     return newer
 
