@@ -20,7 +20,7 @@ class Worker:
         self.number = number
         self.directory = self.call("open", os.open, directory, os.O_RDONLY | os.O_DIRECTORY)
         file = f"{directory}/f{number}"
-        self.both = self.call("open", os.open, file, os.O_RDWR | os.O_CREAT, 0o600)
+        self.both = self.call("create", os.open, file, os.O_RDWR | os.O_CREAT, 0o600)
         self.call("write", os.pwrite, self.both, b"x" * 8192, 0)
         self.readable = self.call("open", os.open, file, os.O_RDONLY)
         self.writable = self.call("open", os.open, file, os.O_WRONLY)

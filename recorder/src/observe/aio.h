@@ -61,7 +61,7 @@ INLINE u64 iocb_at(struct batch *batch, u64 index)
 
 INLINE struct flying flying_of(u64 iocb)
 {
-	return (struct flying){ .mm = (u64)bpf_get_current_task_btf()->mm, .iocb = iocb };
+	return (struct flying){ .mm = (u64)FOLLOW(bpf_get_current_task_btf(), task_struct, mm), .iocb = iocb };
 }
 
 INLINE void count_flying(s64 more)
@@ -72,13 +72,13 @@ INLINE void count_flying(s64 more)
 }
 
 /* Ours or not, as far as its descriptor is a file of ours. */
-INLINE int is_ours(struct task_struct *task, struct iocb_asked *asked, struct record *record)
+INLINE int is_ours(struct iocb_asked *asked, struct record *record)
 {
-	struct ours ours = {};
-	struct file *file = file_of(task, asked->fd);
-	if (!MOVES_DATA_BY_AIO(asked->opcode) || !file || !find(file, &ours))
+	struct opened opened = {};
+	if (!MOVES_DATA_BY_AIO(asked->opcode) || !look_up(asked->fd, &opened))
 		return 0;
-	u32 appends = READ(file, file, f_flags) & O_APPEND || asked->rw_flags & RWF_APPEND;
+	struct ours ours = opened.ours;
+	u32 appends = opened.flags & O_APPEND || asked->rw_flags & RWF_APPEND;
 	record->file = ours.file;
 	record->position = appends && APPENDS_BY_AIO(asked->opcode) ? UNKNOWN : asked->offset;
 	record->si = asked->length;
@@ -97,10 +97,9 @@ static long submit_one(u64 index, struct batch *batch)
 		batch->unread++;
 		return 0;
 	}
-	struct task_struct *task = bpf_get_current_task_btf();
-	if (!is_ours(task, &asked, &record))
+	if (!is_ours(&asked, &record))
 		return 0;
-	who(&record, task);
+	who(&record, bpf_get_current_task_btf());
 	record.start_ns = batch->start_ns;
 	struct flying key = flying_of(iocb);
 	struct control *control = control_of(bpf_get_smp_processor_id());
@@ -146,8 +145,10 @@ static long complete_one(u64 index, struct batch *batch)
 	return 0;
 }
 
-static __attribute__((noinline)) int aio_begins(struct pt_regs *regs)
+/* A function of its own to the verifier. `nr`: io_submit's. */
+__attribute__((noinline)) int aio_begins(u32 nr)
 {
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	struct arguments its = {};
 	if (!arguments_of_any(regs, &its))
 		return 0;
@@ -157,7 +158,7 @@ static __attribute__((noinline)) int aio_begins(struct pt_regs *regs)
 	struct event_ring ring = {};
 	struct batch batch = { .list = its.dx, .start_ns = bpf_ktime_get_ns(), .has_32_bits = its.has_32_bits };
 	slot->record.file = slot->record.other = slot->record.requests = 0;
-	slot->record.nr = IO_SUBMIT;
+	slot->record.nr = nr;
 	slot->record.start_ns = batch.start_ns;
 	bpf_probe_read_user(&ring, sizeof ring, (void *)its.di);
 	/* 0 events: not read. */
@@ -193,9 +194,10 @@ INLINE void submitted_all(struct arguments *its, struct slot *slot, u64 taken)
 	bpf_loop(news < MOST_IOCBS ? news : MOST_IOCBS, complete_one, &ended, 0);
 }
 
-/* 0: the number means another call in this world. */
-static __attribute__((noinline)) int aio_ends(struct pt_regs *regs, s64 result)
+/* 0: the number means another call in this world. A function of its own to the verifier. */
+__attribute__((noinline)) int aio_ends(s64 result)
 {
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	struct arguments its = {};
 	if (!arguments_of_any(regs, &its) || !(calls[its.nr & (CALLS - 1)] & AIO))
 		return 0;

@@ -32,7 +32,7 @@ INLINE void tell_change(struct task_struct *task, u32 change, const char *comm)
 SEC("tp_btf/sched_process_exit") int task_ends(u64 *ctx)
 {
 	struct task_struct *task = (void *)ctx[0];
-	if (!is_touched(task) || task->signal->live.counter)
+	if (!is_touched(task) || FOLLOW(task, task_struct, signal)->live.counter)
 		return 0;
 	u64 *bits = touched_of(task);
 	if (bits)

@@ -15,19 +15,20 @@ struct buffer {
  * verifier looks at its loop once, not once for each way that leads to it. */
 __attribute__((noinline)) u64 length_of(u64 vector, u64 count, u32 has_32_bits)
 {
-	struct buffer buffers[BUFFERS];
 	u64 sum = 0;
 	u32 bytes = has_32_bits ? sizeof(u64) : sizeof(struct buffer);
 	if (count > MOST_BUFFERS)
 		return UNKNOWN;
 	for (u64 first = 0; first < MOST_BUFFERS && first < count; first += BUFFERS) {
+		/* What is not read counts nothing: no branch for each. */
+		struct buffer buffers[BUFFERS] = {};
 		u64 here = count - first < BUFFERS ? count - first : BUFFERS;
 		if (bpf_probe_read_user(buffers, (here & (2 * BUFFERS - 1)) * bytes, (void *)(vector + first * bytes)))
 			return UNKNOWN;
+		u64 *halves = (u64 *)buffers;
 #pragma unroll
 		for (int i = 0; i < BUFFERS; i++)
-			if (i < here)
-				sum += has_32_bits ? ((u64 *)buffers)[i] >> 32 : buffers[i].len;
+			sum += has_32_bits ? halves[i] >> 32 : buffers[i].len;
 	}
 	return sum;
 }

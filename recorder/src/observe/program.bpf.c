@@ -46,14 +46,16 @@ INLINE void give_up(struct slot *slot, struct control *control)
 		__sync_fetch_and_add(&control->unended, 1);
 }
 
-/* The place of a call whose slot another call has. Of one that finds none its requests tell, if it has no file of ours. */
-INLINE struct slot *crowded_slot(u64 tag, int has_file)
+/* Makes a place for the current call, whose slot another call has. Of one that finds none its requests tell, if it has no file
+ * of ours. A function of its own to the verifier, as it is rare. */
+__attribute__((noinline)) int crowd_in(u32 has_file)
 {
+	u64 tag = bpf_task_pt_regs(bpf_get_current_task_btf());
 	struct control *control = control_of(bpf_get_smp_processor_id());
 	struct slot *slot = bpf_map_lookup_elem(&crowded, &tag);
 	if (slot) {
 		give_up(slot, control);
-		return slot;
+		return 0;
 	}
 	static const struct slot empty;
 	if (bpf_map_update_elem(&crowded, &tag, &empty, NOEXIST)) {
@@ -64,7 +66,7 @@ INLINE struct slot *crowded_slot(u64 tag, int has_file)
 	__sync_fetch_and_add(&crowd, 1);
 	if (control)
 		__sync_fetch_and_add(&control->crowded, 1);
-	return bpf_map_lookup_elem(&crowded, &tag);
+	return 0;
 }
 
 /* Takes a slot that no other call under way has. Two CPUs may want the same one at the same moment. */
@@ -82,7 +84,8 @@ INLINE struct slot *take_slot(struct pt_regs *regs, int has_file)
 		give_up(slot, control_of(bpf_get_smp_processor_id()));
 		return slot;
 	}
-	slot = crowded_slot(tag, has_file);
+	crowd_in(has_file);
+	slot = bpf_map_lookup_elem(&crowded, &tag);
 	if (slot)
 		slot->tag = tag;
 	return slot;
@@ -114,8 +117,9 @@ INLINE void who(struct record *record, struct task_struct *task)
 		__sync_fetch_and_or(bits, BIT_OF(task));
 	record->tid = tid_of(task);
 	record->pid = pid_of(task);
-	record->uid = task->cred->fsuid.val;
-	record->gid = task->cred->fsgid.val;
+	const struct cred *cred = FOLLOW(task, task_struct, cred);
+	record->uid = cred->fsuid.val;
+	record->gid = cred->fsgid.val;
 	__builtin_memcpy(record->comm, task->comm, sizeof record->comm);
 }
 
@@ -156,25 +160,27 @@ INLINE void report(struct record *record)
 
 #define MSYNC 26
 
-#define GIVEN(name) (its ? its->name : regs->name)
+/* Of the registers that a call's arguments come in, the one that holds a descriptor. */
+#define DESCRIPTOR(how, of) \
+	(((how) & FD_MASK) == FD_DI ? (of)->di : \
+	 ((how) & FD_MASK) == FD_SI ? (of)->si : \
+	 ((how) & FD_MASK) == FD_R8 ? (of)->r8 : \
+	 ((how) & FD_MASK) == FD_DX ? (of)->dx : -1)
 
-/* `its`: the arguments, where they are not simply those in the registers. */
-INLINE int begins(struct pt_regs *regs, const struct arguments *its, u32 nr, u32 how)
+/* A call that may be about one of our files; `first` is what its descriptor stands for. A function of its own to the verifier,
+ * which then looks at it once and not for each world that a call comes from. */
+__attribute__((noinline)) int begins(u32 nr, u32 how, struct arguments *its, struct opened *first)
 {
-	if (how & AIO)
-		return nr == IO_SUBMIT ? aio_begins(regs) : 0;
-	struct opened first = {};
-	u32 fd = (how & FD_MASK) == FD_DI ? GIVEN(di) :
-		 (how & FD_MASK) == FD_SI ? GIVEN(si) :
-		 (how & FD_MASK) == FD_R8 ? GIVEN(r8) :
-		 (how & FD_MASK) == FD_DX ? GIVEN(dx) : -1;
-	if (look_up(fd, &first) && nr == MMAP && GIVEN(r10) & MAP_SHARED)
-		note_map(first.node, first.ours.connection);
-	struct ours ours = first.ours, other = {};
-	u64 position = first.position;
+	if (!its || !first)
+		return 0;
+	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+	if (nr == MMAP && first->ours.file && its->r10 & MAP_SHARED)
+		note_map(first->node, first->ours.connection);
+	struct ours ours = first->ours, other = {};
+	u64 position = first->position;
 	if (how & OTHER_MASK) {
 		struct opened second = {};
-		int is_ours = look_up((how & OTHER_MASK) == OTHER_SI ? GIVEN(si) : GIVEN(dx), &second);
+		int is_ours = look_up((how & OTHER_MASK) == OTHER_SI ? its->si : its->dx, &second);
 		/* A transfer is about the file written, if that is ours. */
 		int is_second = is_ours && (!ours.file || nr != SENDFILE);
 		other = second.ours;
@@ -182,10 +188,10 @@ INLINE int begins(struct pt_regs *regs, const struct arguments *its, u32 nr, u32
 			position = second.position;
 		u64 told = 0;
 		if (nr == SENDFILE)
-			told = is_second ? GIVEN(dx) : 0;
+			told = is_second ? its->dx : 0;
 		else if (nr == SPLICE || nr == COPY_FILE_RANGE)
-			told = is_second ? GIVEN(r10) : GIVEN(si);
-		position = place_in(told, position, its && its->has_short_place);
+			told = is_second ? its->r10 : its->si;
+		position = place_in(told, position, its->has_short_place);
 	}
 	if (!ours.file && !other.file && !(how & BY_REQUESTS))
 		return 0;
@@ -194,32 +200,37 @@ INLINE int begins(struct pt_regs *regs, const struct arguments *its, u32 nr, u32
 		return 0;
 	struct record *record = &slot->record;
 	record->file = ours.file;
-	record->other = (how & VECTOR) ? length_of(GIVEN(si), GIVEN(dx), its != 0) : other.file;
-	record->position = nr == MMAP ? GIVEN(r9) : position;
-	record->si = GIVEN(si);
-	record->dx = GIVEN(dx);
-	record->r10 = GIVEN(r10);
-	record->r8 = GIVEN(r8);
+	record->other = (how & VECTOR) ? length_of(its->si, its->dx, its->has_32_bits) : other.file;
+	record->position = nr == MMAP ? its->r9 : position;
+	record->si = its->si;
+	record->dx = its->dx;
+	record->r10 = its->r10;
+	record->r8 = its->r8;
 	record->requests = 0;
-	record->file_flags = nr == PWRITEV2 && GIVEN(r9) & RWF_APPEND ? first.flags | O_APPEND : first.flags;
+	record->file_flags = nr == PWRITEV2 && its->r9 & RWF_APPEND ? first->flags | O_APPEND : first->flags;
 	record->nr = nr;
 	record->kind = KIND_CALL | (ours.is_node ? IS_NODE : 0) | (other.is_node ? OTHER_IS_NODE : 0);
 	record->connection = ours.file ? ours.connection : other.connection;
-	slot->opened = first.file;
+	slot->opened = first->file;
 	if (how & BY_REQUESTS && nr == MSYNC)
-		slot->opened = find_mapped(record, GIVEN(di)) < 0;
+		slot->opened = find_mapped(record, its->di) < 0;
 	record->start_ns = bpf_ktime_get_ns();
 	return 0;
 }
 
 /* Apart, so that it does not lie between the others' instructions. */
-static __attribute__((noinline)) int begins_with_32_bits(struct pt_regs *regs, u32 nr)
+static __attribute__((noinline)) int begins_with_32_bits(u32 nr)
 {
 	struct arguments its = {};
+	struct opened first = {};
 	if (!arguments_of_32_bits(nr, &its))
 		return 0;
 	u32 its_nr = its.nr & (CALLS - 1);
-	return begins(regs, &its, its_nr, calls[its_nr]);
+	u32 how = calls[its_nr];
+	if (how & AIO)
+		return its_nr == IO_SUBMIT ? aio_begins(its_nr) : 0;
+	look_up(DESCRIPTOR(how, &its), &first);
+	return begins(its_nr, how, &its, &first);
 }
 
 SEC("tp_btf/sys_enter") int call_begins(u64 *ctx)
@@ -235,10 +246,16 @@ SEC("tp_btf/sys_enter") int call_begins(u64 *ctx)
 	if (task->tgid == self_tgid)
 		return 0;
 	if (task->thread_info.status & TS_COMPAT)
-		return begins_with_32_bits(regs, nr);
+		return begins_with_32_bits(nr);
 	if (!(how & ~(OF_32_BITS | AIO_OF_32_BITS)))
 		return 0;
-	return begins(regs, 0, nr, how);
+	if (how & AIO)
+		return nr == IO_SUBMIT ? aio_begins(nr) : 0;
+	struct opened first = {};
+	if (!look_up(DESCRIPTOR(how, regs), &first) && !(how & (OTHER_MASK | BY_REQUESTS)))
+		return 0;
+	struct arguments its = { regs->di, regs->si, regs->dx, regs->r10, regs->r8, regs->r9, nr, 0, 0 };
+	return begins(nr, how, &its, &first);
 }
 
 /* Calls that wrote where the file ended: the place is known only now. */
@@ -266,7 +283,7 @@ SEC("tp_btf/sys_exit") int call_ends(u64 *ctx)
 	if (nr >= CALLS)
 		return 0;
 	u32 how = calls[nr];
-	if (!how || (how & (AIO | AIO_OF_32_BITS) && aio_ends(regs, result)))
+	if (!how || (how & (AIO | AIO_OF_32_BITS) && aio_ends(result)))
 		return 0;
 	struct slot *slot = slot_of(regs);
 	if (!slot || slot->tag != (u64)regs)
@@ -291,7 +308,9 @@ SEC("tp_btf/sys_exit") int call_ends(u64 *ctx)
 SEC("tp_btf/fuse_request_send") int request_sent(u64 *ctx)
 {
 	struct fuse_req *request = (void *)ctx[0];
-	struct mount *mount = mount_of(request->fm->fc->dev);
+	struct fuse_mount *of = FOLLOW(request, fuse_req, fm);
+	struct fuse_conn *connection = FOLLOW(of, fuse_mount, fc);
+	struct mount *mount = mount_of(connection->dev);
 	if (!mount)
 		return 0;
 	struct task_struct *task = bpf_get_current_task_btf();

@@ -24,10 +24,13 @@ INLINE u32 number_of(struct pid *pid)
 
 INLINE u32 tid_of(struct task_struct *task)
 {
-	return pid_namespace ? number_of(task->thread_pid) : task->pid;
+	return pid_namespace ? number_of(FOLLOW(task, task_struct, thread_pid)) : task->pid;
 }
 
 INLINE u32 pid_of(struct task_struct *task)
 {
-	return pid_namespace ? number_of(task->group_leader->thread_pid) : task->tgid;
+	if (!pid_namespace)
+		return task->tgid;
+	struct task_struct *leader = FOLLOW(task, task_struct, group_leader);
+	return number_of(FOLLOW(leader, task_struct, thread_pid));
 }

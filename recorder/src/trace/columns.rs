@@ -75,7 +75,7 @@ columns! {
         "duration_ns" Int64 always "From the request's arrival to its reply; kernel plane: the whole system call"
         "backing_ns" Int64 maybe "Time in the backing filesystem's call alone"
         "requests" Int32 always "FUSE requests it took"
-        "op" String always "What was done, in strace's words; a request that is no call keeps FUSE's"
+        "op" String always "What was done, in strace's words; an open that made its file is create; a request that is no call keeps FUSE's"
         "kind" String always "call, request, io_uring or aio (libaio)"
         "syscall_nr" Int32 maybe "The exact system call (kernel plane), by its 64-bit number, also of a 32-bit program"
         "origin" String always "program, or kernel (page faults, writeback)"
