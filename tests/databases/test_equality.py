@@ -17,16 +17,6 @@ pytestmark = [pytest.mark.root, pytest.mark.mount, pytest.mark.slow, pytest.mark
 
 
 @pytest.fixture
-def source(ext4: Path) -> Path:
-    require("strace")
-    place = ext4 / "source"
-    place.mkdir(mode=0o700)
-    owner = person("postgres")
-    os.chown(place, owner.uid, owner.gid)
-    return place
-
-
-@pytest.fixture
 def scratch(public: Path) -> Path:
     """For sockets, logs and strace's files, of whoever runs a server."""
     place = public / "scratch"

@@ -46,16 +46,6 @@ def counted(prefix: Path, outside: Path) -> Counter[str]:
     return Counter(call.name for call in called if not straces.within(call.file(), str(outside)))
 
 
-@pytest.fixture
-def source(ext4: Path) -> Path:
-    require("strace")
-    place = ext4 / "source"
-    place.mkdir(mode=0o700)
-    owner = person("postgres")
-    os.chown(place, owner.uid, owner.gid)
-    return place
-
-
 def compare(plane: str, source: Path, mount_point: Path, public: Path, work: object) -> Counter[str]:
     (public / "recorder").mkdir()
     with recorder.mounted(source, mount_point, public / "trace", extra=("--plane", plane)) as mount:

@@ -252,8 +252,8 @@ impl Calls {
         let (call, kind) = call_of(&self.table, report);
         let op = op_of(call, report);
         let main = parts.and_then(|parts| parts.main(op));
-        let has_made = op == Op::Open && report.result >= 0 && main.is_some_and(|part| part.record.op == Op::Create);
         // As in the daemon plane, so that what makes files is asked for in one way.
+        let has_made = op == Op::Open && report.result >= 0 && main.is_some_and(|part| part.record.op == Op::Create);
         let op = if has_made { Op::Create } else { op };
         let (first, _) = sides(call, report);
         let file = match first {

@@ -10,7 +10,7 @@ use super::ring::Mapping;
 use crate::passthrough::SharedMaps;
 use crate::wire::Node;
 
-/// MAPPED_BITS in the program, and its `bit_of`.
+/// MAPPED_BITS in the program, and how `note_map` there finds a bit.
 const BITS: u64 = 1 << 16;
 const CONNECTION_SHIFT: u32 = 11;
 

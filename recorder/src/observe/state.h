@@ -186,7 +186,7 @@ struct {
 	MAP_TYPE(value, struct record);
 } submitted SEC(".maps");
 
-/* Files that have or had a shared map, by `bit_of`: bits are set and never cleared. Mirrored in maps.rs. */
+/* Files that have or had a shared map, by connection and node (`note_map`): bits are set and never cleared. Mirrored in maps.rs. */
 #define MAPPED_BITS 65536
 struct {
 	MAP_UINT(type, MAP_ARRAY);
