@@ -1,6 +1,6 @@
 //! The transport alone: a filesystem of one file in memory, opened with direct I/O, so that what is measured is the round trip.
 //!
-//!     null_fs MOUNT_POINT [RECEIVERS [loose]]     (as root; ends when it is unmounted)
+//!     null_fs MOUNT_POINT [RECEIVERS]     (as root; ends when it is unmounted)
 
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
@@ -95,15 +95,12 @@ fn mount(at: &Path) -> io::Result<File> {
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = env::args().collect();
     let Some(at) = arguments.get(1) else {
-        eprintln!("usage: null_fs MOUNT_POINT [RECEIVERS [loose]]");
+        eprintln!("usage: null_fs MOUNT_POINT [RECEIVERS]");
         process::exit(2);
     };
     let usual = Limits::default();
-    let limits = Limits {
-        receivers: arguments.get(2).and_then(|text| text.parse().ok()).unwrap_or(usual.receivers),
-        spread: arguments.get(3).is_none_or(|word| word != "loose"),
-        ..usual
-    };
+    let limits =
+        Limits { receivers: arguments.get(2).and_then(|text| text.parse().ok()).unwrap_or(usual.receivers), ..usual };
     let device = Arc::new(Device::from_fd(mount(Path::new(at))?.into())?);
     let filesystem = Arc::new(NullFs { data: RwLock::new(vec![1; FILE_BYTES]) });
     let end = Session::serve(device, filesystem, Options { limits, ..Options::default() });

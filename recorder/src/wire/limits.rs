@@ -8,8 +8,6 @@ pub struct Limits {
     /// Workers that stay receiving when nothing blocks. Two: while one answers, the other takes the next message; with more,
     /// the kernel wakes them in turn and none stays warm (measured: 4 are a quarter slower than 2).
     pub receivers: usize,
-    /// On a machine of two CPUs, two receivers get one each; see `homes`.
-    pub spread: bool,
     /// Messages taken from the kernel while all workers are busy. The rest waits in the kernel, at no cost to us.
     pub queued: usize,
     /// Bytes of memory that large messages and answers under way may fill; further large ones are queued.
@@ -18,6 +16,6 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { workers: 256, receivers: 2, spread: true, queued: 32, large_bytes: 96 << 20 }
+        Limits { workers: 256, receivers: 2, queued: 32, large_bytes: 96 << 20 }
     }
 }

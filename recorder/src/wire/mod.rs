@@ -6,7 +6,6 @@ mod backing;
 mod device;
 #[cfg(feature = "failpoints")]
 mod failpoint;
-mod homes;
 mod init;
 mod limits;
 #[cfg(test)]

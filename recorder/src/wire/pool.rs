@@ -17,7 +17,6 @@ use std::thread::Thread;
 use std::time::Duration;
 
 use super::Serve;
-use super::homes::{Home, Homes};
 use super::limits::Limits;
 use super::session::End;
 use super::traffic::Traffic;
@@ -65,7 +64,6 @@ pub(super) struct Pool<T: Transport> {
     pub transport: Arc<T>,
     pub serve: Arc<dyn Serve>,
     pub limits: Limits,
-    pub homes: Homes,
     pub traffic: Traffic,
     queued: AtomicUsize,
     /// Bytes of buffers that large messages and answers have filled and that have not been given back.
@@ -80,9 +78,6 @@ pub(super) struct Pool<T: Transport> {
     /// Tells of room in the queue and of workers that ended.
     pub changed: Condvar,
 }
-
-/// Where a worker is counted that is started or called back, until it counts itself where it is at home.
-pub(super) const CALLED_TO: Home = Home::First;
 
 type Guard<'a, T> = MutexGuard<'a, State<<T as Transport>::Token>>;
 
@@ -103,7 +98,6 @@ impl<T: Transport> Pool<T> {
             transport,
             serve,
             limits,
-            homes: Homes::new(if limits.spread { limits.receivers } else { 0 }),
             traffic: Traffic::default(),
             queued: AtomicUsize::new(0),
             large_bytes: AtomicUsize::new(0),
@@ -182,12 +176,12 @@ impl<T: Transport> Pool<T> {
         state.workers += 1;
         state.next_index += 1;
         let index = state.next_index;
-        self.traffic.enter(CALLED_TO);
+        self.traffic.enter();
         self.note_bound(&mut state);
         drop(state);
         let started = worker::start(self.clone(), index);
         if !started {
-            self.traffic.withdraw(CALLED_TO);
+            self.traffic.withdraw();
             let mut state = self.lock();
             state.workers -= 1;
             state.no_threads = true;
@@ -201,7 +195,7 @@ impl<T: Transport> Pool<T> {
             return false;
         }
         state.called += 1;
-        self.traffic.enter(CALLED_TO);
+        self.traffic.enter();
         self.note_bound(state);
         self.called.notify_one();
         true
@@ -300,7 +294,7 @@ impl<T: Transport> Pool<T> {
         let mut state = self.lock();
         // Many may have come back at once, each seeing the others; the last of them finds who really receives.
         if self.traffic.look().receivers() < self.limits.receivers {
-            self.traffic.enter(CALLED_TO);
+            self.traffic.enter();
             return Parked::Called;
         }
         state.parked += 1;

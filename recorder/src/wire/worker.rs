@@ -9,14 +9,12 @@ use std::sync::atomic::{
 };
 use std::thread;
 
-use super::homes::Home;
 use super::operation::{Operation, Request};
 use super::parse::{ParseError, parse};
-use super::pool::{CALLED_TO, Parked, Place, Pool, Queued};
+use super::pool::{Parked, Place, Pool, Queued};
 use super::requests::opcode;
 use super::session::End;
 use super::signal::Wakeable;
-use super::traffic::Look;
 use super::transport::{Disconnect, Outcome, ReceiveBuffer, Received, Transport};
 use super::{Answer, Errno, Payload, ReplyBuffer, Serve, now_ns};
 
@@ -46,7 +44,6 @@ struct Worker<T: Transport> {
     me: Arc<Registered>,
     receive: ReceiveBuffer,
     reply: ReplyBuffer,
-    home: Home,
     /// This worker's part of the pool's large_bytes.
     large_bytes: usize,
 }
@@ -65,12 +62,11 @@ fn run<T: Transport>(pool: Arc<Pool<T>>, index: usize) {
         Ok(()) => {
             pool.serve.worker_started();
             let (receive, reply) = (ReceiveBuffer::new(), ReplyBuffer::new());
-            let home = Home::ALL[index % Home::ALL.len()];
-            Worker { pool: pool.clone(), me, receive, reply, home, large_bytes: 0 }.work();
+            Worker { pool: pool.clone(), me, receive, reply, large_bytes: 0 }.work();
         }
         // Without a umask of its own it would set everybody's.
         Err(errno) => {
-            pool.traffic.withdraw(CALLED_TO);
+            pool.traffic.withdraw();
             pool.end(End::Disconnected(Disconnect::Failed(errno)));
         }
     }
@@ -85,26 +81,8 @@ fn own_filesystem_state() -> Result<(), Errno> {
 
 impl<T: Transport> Worker<T> {
     fn work(mut self) {
-        self.pool.homes.move_in(self.home);
-        self.was_called();
         while self.receive_and_serve() {}
         self.give_back_large();
-    }
-
-    /// Counts as a receiver where it is at home.
-    fn was_called(&mut self) {
-        let look = self.pool.traffic.move_over(CALLED_TO, self.home);
-        self.settle(look);
-    }
-
-    /// A receiver moves if all are at one home.
-    fn settle(&mut self, look: Look) {
-        if self.pool.homes.crowded(look, self.home) {
-            let home = self.home.other();
-            self.pool.traffic.move_over(self.home, home);
-            self.pool.homes.move_in(home);
-            self.home = home;
-        }
     }
 
     /// False: this worker is to end. It counts as a receiver when called, and when it returns true.
@@ -115,17 +93,17 @@ impl<T: Transport> Worker<T> {
         self.me.receiving.store(false, Relaxed);
         match received {
             Received::Message { len, token } => {
-                let others = self.pool.traffic.leave(self.home);
+                let others = self.pool.traffic.leave();
                 self.received(len, token, others)
             }
             Received::Interrupted if !self.pool.has_ended() => true,
             Received::Interrupted => {
-                self.pool.traffic.withdraw(self.home);
+                self.pool.traffic.withdraw();
                 self.drain_queue();
                 false
             }
             Received::Ended(why) => {
-                self.pool.traffic.withdraw(self.home);
+                self.pool.traffic.withdraw();
                 self.pool.end(End::Disconnected(why));
                 self.drain_queue();
                 false
@@ -151,21 +129,17 @@ impl<T: Transport> Worker<T> {
     /// Receives again if receivers are wanted; first does what is queued.
     fn come_back(&mut self) -> bool {
         loop {
-            let look = self.pool.traffic.enter(self.home);
+            let look = self.pool.traffic.enter();
             if self.pool.has_queued() && self.serve_one_queued_instead() {
                 continue;
             }
             if look.receivers() <= self.pool.limits.receivers {
-                self.settle(look);
                 return true;
             }
-            self.pool.traffic.withdraw(self.home);
+            self.pool.traffic.withdraw();
             self.give_back_all();
             match self.pool.park() {
-                Parked::Called => {
-                    self.was_called();
-                    return true;
-                }
+                Parked::Called => return true,
                 Parked::Queue => drop(self.serve_one_queued()),
                 Parked::Surplus => return false,
             }
@@ -185,7 +159,7 @@ impl<T: Transport> Worker<T> {
             let buffer = mem::replace(&mut self.receive, spare);
             self.pool.put_queued(state, Queued { buffer, len, token, arrived_ns, large_bytes });
             // A worker that came back in this very moment may have found the queue empty, and nobody would look again.
-            let alone = self.pool.traffic.enter(self.home).receivers() == 1;
+            let alone = self.pool.traffic.enter().receivers() == 1;
             return alone || !self.serve_one_queued_instead() || self.come_back();
         }
         self.pool.hold(&mut self.large_bytes, large_bytes);
@@ -197,7 +171,7 @@ impl<T: Transport> Worker<T> {
     /// A receiver serves what is queued, if there is anything that can be served, and then is no receiver any more.
     fn serve_one_queued_instead(&mut self) -> bool {
         let Some(queued) = self.pool.take_queued() else { return false };
-        self.pool.traffic.withdraw(self.home);
+        self.pool.traffic.withdraw();
         self.serve_queued(queued);
         true
     }
