@@ -173,13 +173,14 @@ impl Recording {
     /// `devs`: st_dev of each mount, in order.
     pub fn serve(&mut self, devs: &[u64]) {
         self.devs = devs.to_vec();
-        let devs = devs.to_vec();
+        let shown = devs.to_vec();
         self.about(move |about| {
-            for (mount, dev) in about.mounts.iter_mut().zip(devs) {
+            for (mount, dev) in about.mounts.iter_mut().zip(shown) {
                 mount.dev = dev;
             }
         });
-        for (number, connection) in self.connections.drain(..).enumerate() {
+        for (number, (connection, dev)) in self.connections.drain(..).zip(devs).enumerate() {
+            connection.server.passthrough.mounted_as(*dev);
             self.serving += 1;
             let ended = self.ended.clone();
             let body = move || {

@@ -13,11 +13,11 @@ AT_LEAST = 350
 @pytest.mark.root
 @pytest.mark.mount
 @pytest.mark.deadline(1500)
-def test_the_posix_suite_fails_nothing_behind_the_mount(public: Path) -> None:
+@pytest.mark.parametrize("plane", ["daemon", "kernel"])
+def test_the_posix_suite_fails_nothing_behind_the_mount(public: Path, plane: str) -> None:
     if not CACHE.exists() and shutil.which("cargo") is None:
         pytest.skip("not installed: cargo (it builds pjdfstest the first time)")
-    # In the kernel plane open::etxtbsy fails now and then, for the reason that docs/limits.md gives: `make posix PLANE=kernel`.
-    bare, through = both(public, ("--plane", "daemon"))
+    bare, through = both(public, ("--plane", plane))
     passed, wrong = compare(bare, through)
     assert not wrong, "\n".join(wrong)
     assert passed >= AT_LEAST

@@ -6,11 +6,11 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use libc::c_int;
 
-use super::Call;
 use super::handles::{Open, OpenFile};
 use super::inodes::Inode;
 use super::names::DONE;
 use super::sys::{self, Result, check, check_len};
+use super::{Call, executed};
 use crate::event::FileType;
 use crate::wire::answers::{CopyFileRangeOut, LseekOut, OpenOut, WriteOut};
 use crate::wire::operation::{CopyFileRange, Read, Write};
@@ -110,6 +110,9 @@ impl Call<'_> {
             FileType::Symlink => return Err(Errno(libc::ELOOP)),
             _ => return Err(Errno(libc::ENXIO)),
         }
+        if flags & (libc::O_ACCMODE | libc::O_TRUNC) == libc::O_RDONLY | libc::O_TRUNC {
+            self.refuse_executed(inode)?;
+        }
         self.assume(kill)?;
         let inodes = &self.fs.inodes;
         let wanted = backing_flags(flags);
@@ -122,6 +125,11 @@ impl Call<'_> {
             }
             Err(errno) => Err(errno),
         })
+    }
+
+    fn refuse_executed(&self, inode: &Inode) -> Result<()> {
+        let shown_dev = self.fs.shown_dev.load(Ordering::Relaxed);
+        if executed::is_executed(shown_dev, inode.identity.ino) { Err(Errno(libc::ETXTBSY)) } else { Ok(()) }
     }
 
     fn read(&mut self, read: Read) -> Answer {

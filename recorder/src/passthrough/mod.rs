@@ -8,6 +8,7 @@ mod creation;
 mod credentials;
 mod data;
 mod directories;
+mod executed;
 mod handles;
 mod held;
 mod inodes;
@@ -24,6 +25,7 @@ mod xattrs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use crate::collect::record::Facts;
 use crate::wire::{Answer, BackingFiles, Errno, Node, Notify, Operation, Payload, ReplyBuffer, Request, now_ns};
@@ -58,6 +60,8 @@ pub struct Passthrough {
     /// The source's own mount: a name that leads into another one is refused.
     mount_id: u64,
     dev: u64,
+    /// What stat(2) shows as device behind the mount; 0 while it is not known.
+    shown_dev: AtomicU64,
 }
 
 impl Passthrough {
@@ -87,12 +91,18 @@ impl Passthrough {
             timeouts: Timeouts::new(options),
             mount_id: attributes.stx_mnt_id,
             dev: identity.dev,
+            shown_dev: AtomicU64::new(0),
         })
     }
 
     /// The way to ask the kernel to forget nodes. Starts the thread that does so; to be called once, when mounted.
     pub fn set_notify(&self, notify: Arc<dyn Notify>) -> io::Result<()> {
         self.inodes.pressure.relieve(&self.inodes, notify)
+    }
+
+    /// `dev`: st_dev of the mount.
+    pub fn mounted_as(&self, dev: u64) {
+        self.shown_dev.store(dev, Relaxed);
     }
 
     /// From now on the kernel may read and write open files itself, where that changes nothing for the program; calls on

@@ -102,8 +102,12 @@ def a_running_program_is_not_written(place: Path) -> object:
         pass
     answers = (
         tried(os.open, place / "sleep", os.O_WRONLY),
+        tried(os.open, place / "sleep", os.O_WRONLY | os.O_TRUNC),
+        tried(os.open, place / "sleep", os.O_RDONLY | os.O_TRUNC),
         tried(os.truncate, place / "sleep", 0),
         tried(os.open, place / "sleep", os.O_RDONLY),
+        os.stat(place / "sleep").st_size == os.stat("/bin/sleep").st_size,
+        running.poll(),
     )
     removed = tried(os.unlink, place / "sleep")
     running.kill()
