@@ -123,12 +123,10 @@ struct opened {
 	u32 flags;
 };
 
-/* Whether it is one of our files. A function of its own to the verifier, which then looks at its many ways once. */
-__attribute__((noinline)) int look_up(u32 fd, struct opened *opened)
+/* Whether it is one of our files. */
+INLINE int look_at(struct task_struct *task, u32 fd, struct opened *opened)
 {
-	if (!opened)
-		return 0;
-	struct file *file = file_of(bpf_get_current_task_btf(), fd);
+	struct file *file = file_of(task, fd);
 	opened->file = (u64)file;
 	if (!file || !find(file, &opened->ours))
 		return 0;
@@ -137,4 +135,10 @@ __attribute__((noinline)) int look_up(u32 fd, struct opened *opened)
 	opened->flags = READ(file, file, f_flags);
 	opened->node = READ(inode, fuse_inode, nodeid);
 	return 1;
+}
+
+/* The same as a function of its own to the verifier, which then looks at its many ways once. */
+__attribute__((noinline)) int look_up(u32 fd, struct opened *opened)
+{
+	return opened ? look_at(bpf_get_current_task_btf(), fd, opened) : 0;
 }

@@ -115,12 +115,13 @@ INLINE void who(struct record *record, struct task_struct *task)
 	u64 *bits = touched_of(task);
 	if (bits && !(*bits & BIT_OF(task)))
 		__sync_fetch_and_or(bits, BIT_OF(task));
-	record->tid = tid_of(task);
-	record->pid = pid_of(task);
 	const struct cred *cred = FOLLOW(task, task_struct, cred);
-	record->uid = cred->fsuid.val;
-	record->gid = cred->fsgid.val;
-	__builtin_memcpy(record->comm, task->comm, sizeof record->comm);
+	/* In words, as they are read again at once by `put`: a load of what two stores have left waits for both. */
+	*(u64 *)&record->tid = tid_of(task) | (u64)pid_of(task) << 32;
+	*(u64 *)&record->uid = cred->fsuid.val | (u64)cred->fsgid.val << 32;
+	u64 *comm = (u64 *)record->comm, *its = (u64 *)task->comm;
+	comm[0] = its[0];
+	comm[1] = its[1];
 }
 
 /* Puts a record into this CPU's ring and leaves room for some more; 0: there is none. The tracepoints cannot be preempted, but
@@ -167,6 +168,25 @@ INLINE void report(struct record *record)
 	 ((how) & FD_MASK) == FD_R8 ? (of)->r8 : \
 	 ((how) & FD_MASK) == FD_DX ? (of)->dx : -1)
 
+/* What is known of a call when it begins, if it is about the file behind its descriptor and no other. */
+INLINE void remember(struct slot *slot, u32 nr, struct arguments *its, struct opened *first)
+{
+	struct record *record = &slot->record;
+	record->file = first->ours.file;
+	record->other = 0;
+	record->position = first->position;
+	record->si = its->si;
+	record->dx = its->dx;
+	record->r10 = its->r10;
+	record->r8 = its->r8;
+	record->requests = 0;
+	record->file_flags = first->flags;
+	record->nr = nr;
+	record->kind = KIND_CALL | (first->ours.is_node ? IS_NODE : 0);
+	record->connection = first->ours.connection;
+	slot->opened = first->file;
+}
+
 /* A call that may be about one of our files; `first` is what its descriptor stands for. A function of its own to the verifier,
  * which then looks at it once and not for each world that a call comes from. */
 __attribute__((noinline)) int begins(u32 nr, u32 how, struct arguments *its, struct opened *first)
@@ -176,42 +196,38 @@ __attribute__((noinline)) int begins(u32 nr, u32 how, struct arguments *its, str
 	struct pt_regs *regs = (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
 	if (nr == MMAP && first->ours.file && its->r10 & MAP_SHARED)
 		note_map(first->node, first->ours.connection);
-	struct ours ours = first->ours, other = {};
-	u64 position = first->position;
+	struct ours other = {};
 	if (how & OTHER_MASK) {
 		struct opened second = {};
 		int is_ours = look_up((how & OTHER_MASK) == OTHER_SI ? its->si : its->dx, &second);
 		/* A transfer is about the file written, if that is ours. */
-		int is_second = is_ours && (!ours.file || nr != SENDFILE);
+		int is_second = is_ours && (!first->ours.file || nr != SENDFILE);
 		other = second.ours;
 		if (is_second)
-			position = second.position;
+			first->position = second.position;
 		u64 told = 0;
 		if (nr == SENDFILE)
 			told = is_second ? its->dx : 0;
 		else if (nr == SPLICE || nr == COPY_FILE_RANGE)
 			told = is_second ? its->r10 : its->si;
-		position = place_in(told, position, its->has_short_place);
+		first->position = place_in(told, first->position, its->has_short_place);
 	}
-	if (!ours.file && !other.file && !(how & BY_REQUESTS))
+	if (!first->ours.file && !other.file && !(how & BY_REQUESTS))
 		return 0;
-	struct slot *slot = take_slot(regs, ours.file || other.file);
+	struct slot *slot = take_slot(regs, first->ours.file || other.file);
 	if (!slot)
 		return 0;
 	struct record *record = &slot->record;
-	record->file = ours.file;
+	remember(slot, nr, its, first);
 	record->other = (how & VECTOR) ? length_of(its->si, its->dx, its->has_32_bits) : other.file;
-	record->position = nr == MMAP ? its->r9 : position;
-	record->si = its->si;
-	record->dx = its->dx;
-	record->r10 = its->r10;
-	record->r8 = its->r8;
-	record->requests = 0;
-	record->file_flags = nr == PWRITEV2 && its->r9 & RWF_APPEND ? first->flags | O_APPEND : first->flags;
-	record->nr = nr;
-	record->kind = KIND_CALL | (ours.is_node ? IS_NODE : 0) | (other.is_node ? OTHER_IS_NODE : 0);
-	record->connection = ours.file ? ours.connection : other.connection;
-	slot->opened = first->file;
+	if (nr == MMAP)
+		record->position = its->r9;
+	if (nr == PWRITEV2 && its->r9 & RWF_APPEND)
+		record->file_flags |= O_APPEND;
+	if (other.is_node)
+		record->kind |= OTHER_IS_NODE;
+	if (!first->ours.file)
+		record->connection = other.connection;
 	if (how & BY_REQUESTS && nr == MSYNC)
 		slot->opened = find_mapped(record, its->di) < 0;
 	record->start_ns = bpf_ktime_get_ns();
@@ -252,9 +268,20 @@ SEC("tp_btf/sys_enter") int call_begins(u64 *ctx)
 	if (how & AIO)
 		return nr == IO_SUBMIT ? aio_begins(nr) : 0;
 	struct opened first = {};
+	struct arguments its = { regs->di, regs->si, regs->dx, regs->r10, regs->r8, regs->r9, nr, 0, 0 };
+	/* Most calls, and what the whole machine pays for: calling a function would cost more than what it does. */
+	if ((how & ~(OF_32_BITS | AIO_OF_32_BITS)) == FD_DI) {
+		if (!look_at(task, its.di, &first))
+			return 0;
+		struct slot *slot = take_slot(regs, 1);
+		if (!slot)
+			return 0;
+		remember(slot, nr, &its, &first);
+		slot->record.start_ns = bpf_ktime_get_ns();
+		return 0;
+	}
 	if (!look_up(DESCRIPTOR(how, regs), &first) && !(how & (OTHER_MASK | BY_REQUESTS)))
 		return 0;
-	struct arguments its = { regs->di, regs->si, regs->dx, regs->r10, regs->r8, regs->r9, nr, 0, 0 };
 	return begins(nr, how, &its, &first);
 }
 
