@@ -160,15 +160,20 @@ impl Part<'_> {
     }
 
     fn primitive<T: ArrowPrimitiveType>(&self, value: impl Fn(&Row) -> Option<T::Native>) -> PrimitiveArray<T> {
-        let mut nulls = NullBufferBuilder::new(self.order.len());
+        let mut missing = 0;
         let values: Vec<T::Native> = self
             .rows()
             .map(|row| {
                 let value = value(row);
-                nulls.append(value.is_some());
+                missing += usize::from(value.is_none());
                 value.unwrap_or_default()
             })
             .collect();
+        // Mostly none is missing: asked again for each row only if one is.
+        let mut nulls = NullBufferBuilder::new(values.len());
+        if missing > 0 {
+            self.rows().for_each(|row| nulls.append(value(row).is_some()));
+        }
         PrimitiveArray::new(values.into(), nulls.finish())
     }
 }
