@@ -4,6 +4,7 @@ pub mod collect;
 pub mod event;
 pub mod observe;
 pub mod passthrough;
+mod priority;
 pub mod process;
 pub mod trace;
 pub mod wire;

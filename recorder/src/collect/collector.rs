@@ -15,6 +15,7 @@ use super::record::{Item, Record, present};
 use super::tasks::Tasks;
 use crate::event::{Event, Kind, Plane};
 use crate::observe::{self, Ring};
+use crate::priority::set_nice;
 use crate::process::Processes;
 use crate::trace::{About, Clock, Error, Flush, Note, Reason, Stage, Trace};
 use crate::wire::now_ns;
@@ -69,7 +70,7 @@ impl Collector {
         let calls = ring.map(|ring| Calls::new(ring, trace.clock()));
         let body = move || {
             if calls.is_some() {
-                go_first();
+                set_nice(NICE);
             }
             Collecting::new(queue, trace, processes, &mount_points, calls).run(&receiver)
         };
@@ -104,11 +105,7 @@ impl Collector {
 
 /// A ring holds a fifth of a second. Behind 400 busy threads an ordinary thread waits longer; without the right to go
 /// first it waits, and what is lost is counted.
-fn go_first() {
-    const NICE: libc::c_int = -15;
-    // SAFETY: plain integers; 0 is the calling thread.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, NICE) };
-}
+const NICE: libc::c_int = -15;
 
 /// What the collector's thread owns.
 struct Collecting {

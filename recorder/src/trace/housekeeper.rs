@@ -16,6 +16,7 @@ use super::ledger::{Ledger, Reason, Tally};
 use super::manifest::{Contents, Live, Manifest};
 use super::merge::{Merge, tally_of};
 use super::writer::{counted, unpanicked};
+use crate::priority::set_nice;
 
 /// Neighbours that become one. Each row is rewritten once for every factor of sixteen.
 const NEIGHBOURS: usize = 16;
@@ -53,7 +54,7 @@ pub(super) struct Grave {
 impl Housekeeper {
     /// Until the trace is closed.
     pub fn run(&mut self) {
-        run_at_lower_priority();
+        set_nice(NICE);
         while !self.manifest.wait_for_change(LOOK) {
             self.merge_all(false);
             self.keep_below_limit();
@@ -205,11 +206,6 @@ fn sixteen_of_one_generation(live: &[Live], run: Range<usize>) -> Option<Range<u
 /// A third of what another thread gets of a busy core. At 19 it would be next to nothing, and a program that keeps all
 /// cores busy would put off the size limit for good.
 const NICE: libc::c_int = 5;
-
-fn run_at_lower_priority() {
-    // SAFETY: no memory is involved. Of a thread id it sets that thread alone (Linux); a refusal costs only priority.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, libc::gettid() as libc::id_t, NICE) };
-}
 
 #[cfg(test)]
 mod tests {

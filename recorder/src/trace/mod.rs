@@ -41,6 +41,7 @@ pub use processes::ProcessRow;
 pub use totals::{Key, Sample, Sums, Totals};
 
 use crate::event::Event;
+use crate::priority::set_nice;
 use account::Account;
 use folder::Folder;
 use handover::{Batch, Handover};
@@ -262,6 +263,9 @@ impl Flush {
     }
 }
 
+/// A million calls a second take half a core. Sixteen busy threads on two cores leave an ordinary one an eighth.
+const NICE: libc::c_int = -10;
+
 fn start(mut writer: Writer, mut housekeeper: Housekeeper) -> Result<JoinHandle<bool>, Error> {
     let spawn = |name: &'static str| move |cause| Error::Thread { name, cause };
     let merging = Builder::new().name("glassfs-merge".into()).spawn(move || {
@@ -272,6 +276,7 @@ fn start(mut writer: Writer, mut housekeeper: Housekeeper) -> Result<JoinHandle<
     let body = move || {
         // Also when it panics, so that nobody waits for it.
         let _gone = Gone(writer.handover.clone());
+        set_nice(NICE);
         let reason = writer.run();
         writer.end(reason, merging)
     };
