@@ -97,6 +97,7 @@ posix: compile ## pjdfstest behind the mount, as root; PLANE=daemon or kernel
 bench: compile ## Measure beside native, strace and LoggedFS; writes bench/results/latest.json (under 25 minutes)
 	@tools/deps.sh mount rocksdb postgresql bench
 	@$(PYTHON) -m bench
+	@$(PYTHON) -m bench.tables
 
 bench-elastic: compile ## Shipping beside a bare loader on a real OpenSearch; writes bench/results/elastic.json
 	@tools/deps.sh elastic

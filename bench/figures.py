@@ -1,5 +1,6 @@
 """The other promised figures: bytes an event, the writer's speed, starting times, a summary, reads beside fsyncs."""
 
+import functools
 import json
 import os
 import statistics
@@ -14,6 +15,7 @@ from bench import ground
 from bench.systems import DAEMON
 from support import needs, recorder
 from support.traces import Trace, live_segments
+from support.waiting import wait_until
 
 GLASSFS = ground.REPOSITORY / ".venv/bin/glassfs"
 SUMMARY_MILLIONS = 10
@@ -30,6 +32,8 @@ def measured(directory: Path) -> list[dict[str, object]]:
         ("version", "s", 0.15, True, version),
         ("summary_of_10_million_events", "s", 1.5, True, summary),
         ("read_p99_beside_64_held_fsyncs", "ms", 1.0, True, reads_beside_fsyncs),
+        ("recorder_cpu_per_event_of_reads_in_the_kernel_plane", "us", 0.4, True, recorder_cpu),
+        ("recorder_memory_then", "MB", 300.0, True, recorder_memory),
     ):
         row: dict[str, object] = {"figure": name, "unit": unit, "promise": promise, "at_most": at_most}
         try:
@@ -116,6 +120,41 @@ def summary(_: Path) -> float:
         return timed([command, "report", trace], times=3)
 
 
+@functools.cache
+def recorder_beside_reads(directory: Path) -> tuple[float, float]:
+    """(Its CPU for an event in us, its memory's peak in MB), while a program reads 4 KiB as fast as it can; the whole
+    recorder, from before the first call until everything is in the trace."""
+    (directory / "cost").mkdir()
+    (directory / "cost/fio.dat").write_bytes(os.urandom(64 << 20))
+    with tempfile.TemporaryDirectory(prefix="glassfs-bench-", dir="/var/tmp") as folder:
+        (Path(folder) / "mnt").mkdir()
+        trace = Path(folder) / "trace"
+        with recorder.mounted(
+            directory / "cost", Path(folder) / "mnt", trace, extra=("--plane", "kernel"), deadline_s=120
+        ) as mount:
+            before = _cpu_s(mount.pid)
+            words = f"fio --name=cost --filename={mount.mount_point}/fio.dat --rw=randread --bs=4k --ioengine=psync"
+            words += " --size=64m --time_based --runtime=5 --norandommap --invalidate=0 --fallocate=none"
+            said = ground.run([*words.split(), "--output-format=json"], cwd="/")
+            reads = json.loads(said[said.index("{") :])["jobs"][0]["read"]["total_ios"]
+            wait_until(lambda: Trace(trace).ledger()["stored"] >= reads, "every read in the trace", 30)
+            cpu_s, memory_bytes = _cpu_s(mount.pid) - before, mount.memory_peak_bytes()
+        return cpu_s * 1e6 / Trace(trace).ledger()["seen"], memory_bytes / 1e6
+
+
+def _cpu_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def recorder_cpu(directory: Path) -> float:
+    return recorder_beside_reads(directory)[0]
+
+
+def recorder_memory(directory: Path) -> float:
+    return recorder_beside_reads(directory)[1]
+
+
 READER = """
 import os, sys, time
 descriptors = [os.open(f"{sys.argv[1]}/read-{n}", os.O_RDONLY) for n in range(20)]
@@ -167,7 +206,6 @@ def reads_beside_fsyncs(directory: Path) -> float:
 
 def _wait_for_fsyncs(pid: int) -> None:
     from robustness.test_blocking import waiting_in_fsync
-    from support.waiting import wait_until
 
     wait_until(lambda: waiting_in_fsync(pid) == HELD, "all fsyncs to wait", 30)
 
