@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use super::names::{Names, Paths};
-use super::open_files::OpenFiles;
+use super::open_files::{File, OpenFiles};
 use super::parts::{Part, Parts};
 use super::record::{Record, present};
 use super::reported::{self, Side, Table, call_of, op_of, sides, value};
@@ -43,6 +43,27 @@ struct Ended {
     looks: u8,
     /// Of the files that it names by descriptor, once something is about to change names.
     paths: Option<Paths>,
+}
+
+/// What the numbers in a report stand for.
+#[derive(Clone)]
+struct Named {
+    /// Of the files that it names by descriptor.
+    paths: Paths,
+    file: Option<File>,
+    comm: Arc<str>,
+}
+
+/// A report, and what it was about: mostly the next one is about the same. Only for as long as no name changes.
+pub struct Last(Report, Named);
+
+impl Last {
+    fn is_about(&self, report: &Report) -> bool {
+        let about = |of: &Report| {
+            (of.connection, of.kind(), of.is_node(), of.other_is_node(), of.nr, of.file, of.other, of.tid, of.comm)
+        };
+        about(&self.0) == about(report)
+    }
 }
 
 pub struct Calls {
@@ -176,13 +197,17 @@ impl Calls {
         }
     }
 
-    /// The next call without requests that began before.
-    pub fn next_before(&mut self, before_ns: u64, context: &Context<'_>) -> Option<Event> {
+    /// The next call without requests that began before. `last`: of the one before it, if no name has changed since.
+    pub fn next_before(&mut self, before_ns: u64, context: &Context<'_>, last: &mut Option<Last>) -> Option<Event> {
         let report = *self.plain.get(self.taken).filter(|report| report.start_ns < before_ns)?;
         self.taken += 1;
         let seq = self.number(1);
-        let paths = self.paths_of_files(&report, context);
-        Some(self.event(&report, None, paths, context, seq))
+        if last.as_ref().is_none_or(|last| !last.is_about(&report)) {
+            let paths = self.paths_of_files(&report, context);
+            *last = Some(Last(report, self.named(&report, paths)));
+        }
+        let named = last.as_ref()?.1.clone();
+        Some(self.event(&report, None, named, context, seq))
     }
 
     /// Names are about to change: calls that began before keep the paths that their files have now.
@@ -219,7 +244,8 @@ impl Calls {
             if names_a_file || parts.foreign < ended.report.requests {
                 let seq = self.number(1);
                 let paths = ended.paths.unwrap_or_else(|| self.paths_of_files(&ended.report, context));
-                events.push(self.event(&ended.report, Some(&parts), paths, context, seq));
+                let named = self.named(&ended.report, paths);
+                events.push(self.event(&ended.report, Some(&parts), named, context, seq));
             }
         }
         self.ended = waiting;
@@ -240,12 +266,19 @@ impl Calls {
         is_exec && parts.own.iter().all(|part| part.record.op == Op::Flush)
     }
 
-    /// `files`: the paths of those that it names by descriptor.
+    fn named(&mut self, report: &Report, paths: Paths) -> Named {
+        let file = match sides(call_of(&self.table, report).0, report).0 {
+            Side::Handle(handle) => self.files.find(report.connection, handle),
+            _ => None,
+        };
+        Named { paths, file, comm: self.comm(&report.comm) }
+    }
+
     fn event(
-        &mut self,
+        &self,
         report: &Report,
         parts: Option<&Parts>,
-        files: Paths,
+        Named { paths: files, file, comm }: Named,
         context: &Context<'_>,
         seq: u64,
     ) -> Event {
@@ -255,11 +288,6 @@ impl Calls {
         // As in the daemon plane, so that what makes files is asked for in one way.
         let has_made = op == Op::Open && report.result >= 0 && main.is_some_and(|part| part.record.op == Op::Create);
         let op = if has_made { Op::Create } else { op };
-        let (first, _) = sides(call, report);
-        let file = match first {
-            Side::Handle(handle) => self.files.find(report.connection, handle),
-            _ => None,
-        };
         let errno = reported::errno(report.result);
         let both_names = parts.and_then(|parts| parts.both_names(op, errno));
         let paths = both_names.unwrap_or_else(|| paths(call, main, files));
@@ -295,7 +323,7 @@ impl Calls {
             tid: Some(report.tid),
             uid: Some(report.uid),
             gid: Some(report.gid),
-            comm: Some(self.comm(&report.comm)),
+            comm: Some(comm),
         }
     }
 

@@ -233,7 +233,8 @@ impl Collecting {
     fn calls_until(&mut self, before_ns: u64) {
         let Some(calls) = &mut self.calls else { return };
         let context = Context { names: &self.names, clock: self.clock };
-        while let Some(event) = calls.next_before(before_ns, &context) {
+        let mut last = None;
+        while let Some(event) = calls.next_before(before_ns, &context, &mut last) {
             if let Some(tid) = event.tid.filter(|tid| *tid != self.looked_at) {
                 self.looked_at = tid;
                 self.looker.look_at(tid);

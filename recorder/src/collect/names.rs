@@ -17,7 +17,7 @@ use link::Link;
 use tree::{Sight, Tree};
 
 /// What an event is shown under.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Paths {
     pub path: Option<Arc<str>>,
     pub path2: Option<Arc<str>>,
