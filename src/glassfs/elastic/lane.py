@@ -19,11 +19,11 @@ from glassfs.query.documents import Choice, DocumentReader, Part
 from glassfs.trace import Segment, State, Trace
 
 # Of a request; documents of calls have about 1.2 kB, so it is mostly the number that decides.
-BATCH_DOCUMENTS = 4_000
+BATCH_DOCUMENTS = 2_000
 BATCH_BYTES = 4 << 20
 
-# A slice is read with one question; of a merged segment each question reads some columns in full.
-SLICE_DOCUMENTS = 4_000
+# Read with one question, which takes 15 ms whatever it brings; more would be more memory.
+BATCHES_A_SLICE = 4
 
 
 class Lane:
@@ -122,7 +122,7 @@ class Lane:
             if last > after.get(stream, -1)
         )
         documents = max(1, min(BATCH_DOCUMENTS, BATCH_BYTES // self._document_bytes))
-        end = min(last, first + min(SLICE_DOCUMENTS, documents) - 1)
+        end = min(last, first + BATCHES_A_SLICE * documents - 1)
         oldest_ns = self._oldest_ns(self._now_ns())
         processes = [each for each in self._follower.segments("processes") if each.file not in self._lost]
         try:

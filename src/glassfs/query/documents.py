@@ -132,15 +132,21 @@ class DocumentReader:
             rows = self._with_texts(rows, segment, processes)
         sql = f"""
             select part, count(*), count(line), count(*) filter (ts_ns < {choice.from_ns:d}), min(ts_ns), max(ts_ns),
-                   coalesce(string_agg(line, ''), '')
+                   coalesce(list(line) filter (line is not null), [])
             from (select (seq - {first:d}) // {rows_a_part:d} as part, ts_ns,
                          case when {choice.condition()} then {self._line} end as line
                   from ({rows}) {self._word_joins()})
             group by part order by part"""
         found = self._asked(sql, [], [segment])
         return [
-            Part(stream, first + part * rows_a_part, min(first + (part + 1) * rows_a_part - 1, last), *numbers)
-            for part, *numbers in found
+            Part(
+                stream,
+                first + part * rows_a_part,
+                min(first + (part + 1) * rows_a_part - 1, last),
+                *numbers,
+                "".join(lines),
+            )
+            for part, *numbers, lines in found
         ]
 
     def _word_joins(self) -> str:
