@@ -138,16 +138,12 @@ class DocumentReader:
                   from ({rows}) {self._word_joins()})
             group by part order by part"""
         found = self._asked(sql, [], [segment])
-        return [
-            Part(
-                stream,
-                first + part * rows_a_part,
-                min(first + (part + 1) * rows_a_part - 1, last),
-                *numbers,
-                "".join(lines),
-            )
-            for part, *numbers, lines in found
-        ]
+        parts = []
+        for part, rows_there, documents, too_old, from_ns, to_ns, lines in found:
+            begins = first + part * rows_a_part
+            ends = min(begins + rows_a_part - 1, last)
+            parts.append(Part(stream, begins, ends, rows_there, documents, too_old, from_ns, to_ns, "".join(lines)))
+        return parts
 
     def _word_joins(self) -> str:
         return " ".join(f"left join {each.name} on {each.column} = {each.name}.key" for each in self._document.words)
