@@ -174,3 +174,29 @@ def test_a_call_without_a_slot_is_counted(directory: Path) -> None:
     (note,) = [note["text"] for note in trace.about["notes"] if note["kind"] == "lost"]
     assert note.startswith(f"{ledger['dropped']} calls are lost and in no total: only their beginning was seen")
     assert trace.one("select sum(count)::bigint from totals") == ledger["seen"] - ledger["dropped"]
+
+
+def preference(directory: Path, plane: str) -> tuple[dict[str, int], str | None]:
+    """Of each thread of a lasting mount's recorder, by its name: its nice; and its session's, None if the kernel does not
+    group sessions."""
+    folder = directory.parents[1]
+    (folder / "mnt").mkdir()
+    program = recorder.binary()
+    words = [program, "mount", "--plane", plane, "--trace", folder / "trace", directory, folder / "mnt"]
+    said = subprocess.run([str(word) for word in words], capture_output=True, text=True, check=True, timeout=30).stdout
+    process = Path(f"/proc/{json.loads(said)['pid']}")
+    try:
+        stats = [(one / "stat").read_text() for one in (process / "task").iterdir()]
+        group = process / "autogroup"
+        of_session = group.read_text().split()[-1] if group.exists() else None
+    finally:
+        subprocess.run([str(program), "umount", str(folder / "mnt")], check=True, timeout=30, capture_output=True)
+    nice = {stat.partition("(")[2].rpartition(")")[0]: int(stat.rpartition(")")[2].split()[16]) for stat in stats}
+    return nice, of_session
+
+
+@pytest.mark.parametrize(("plane", "collector", "session"), [("kernel", -15, "-15"), ("daemon", 0, "0")])
+def test_who_must_keep_up_goes_before_busy_programs(directory: Path, plane: str, collector: int, session: str) -> None:
+    nice, of_session = preference(directory, plane)
+    assert (nice["glassfs-collect"], nice["glassfs-trace"], nice["glassfs-merge"]) == (collector, -10, 5)
+    assert of_session in (None, session)
