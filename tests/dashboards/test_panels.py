@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from dashboards import machine, previews, translate
+from dashboards import machine_samples, previews, translate
 from dashboards.oracle import Oracle, compare
 from dashboards.questions import Bucket, Metric, Question, Row, rows_of, search_body, steps
 from glassfs import families
@@ -73,7 +73,7 @@ class Traced:
     database: str
     trace: Path
     families: Families
-    machine: machine.Documents
+    machine: machine_samples.Documents
 
 
 @pytest.fixture(scope="module", params=databases.NAMES)
@@ -83,7 +83,7 @@ def traced(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     os.environ["XDG_STATE_HOME"] = str(state)
     try:
         with ExitStack() as stack:
-            with machine.sampling(SAMPLES_EVERY_S) as samples:
+            with machine_samples.sampling(SAMPLES_EVERY_S) as samples:
                 trace = stack.enter_context(databases.traced(request.param))
             yield Traced(request.param, trace, families.load({}), samples)
     finally:
@@ -99,12 +99,12 @@ def loaded(running_server: RealServer, traced: Traced, tmp_path_factory: pytest.
     # A whole database's calls, not a few thousand, on a machine that may be busy.
     shipping.SHIPPED_IN_S = SHIPPED_IN_S
     ship(settings(running_server.url, retention_days=3650), traced.trace, tmp_path_factory.mktemp("shipping"))
-    machine.index(running_server, "metricbeat-glassfs-default-2026.11.24", shown_of(traced.machine))
+    machine_samples.index(running_server, "metricbeat-glassfs-default-2026.11.24", shown_of(traced.machine))
     running_server.ask("POST", "/glassfs-*/_refresh")
     return Loaded(running_server, traced.database, traced.trace, Oracle(traced.trace, traced.families))
 
 
-def shown_of(documents: machine.Documents) -> machine.Documents:
+def shown_of(documents: machine_samples.Documents) -> machine_samples.Documents:
     """Without whatever else this machine happens to run and to mount: a picture of it may be kept."""
     return [
         each

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from dashboards import translate
-from dashboards.machine import Samples, index
+from dashboards.machine_samples import Samples, index
 from dashboards.oracle import Oracle, compare
 from dashboards.questions import Question, rows_of, search_body
 from glassfs.elastic.dashboards import bundles
