@@ -91,7 +91,7 @@ def test_a_writer_goes_on_when_the_collecting_thread_dies_and_the_trace_says_unt
     source: Path, mount_point: Path, public: Path
 ) -> None:
     file, stop, trace = source / "file", public / "stop", public / "trace"
-    options = {"program": failpoints_binary(), "environment": {"GLASSFS_FAILPOINT_COLLECT_DIES": "20000"}}
+    options = {"program": failpoints_binary(), "environment": {"GLASSFS_FAILPOINT_COLLECT_DIES": "500000"}}
     with recorder.mounted(source, mount_point, trace, extra=KERNEL, **options):
         writer = starts(mount_point, stop)
         wait_until(lambda: Trace(trace).about["end_ns"] is not None, "the end of the trace")
