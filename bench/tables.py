@@ -104,8 +104,9 @@ def _recorder(result: Mapping[str, Any]) -> list[str]:
     figures = [figure for figure in result["figures"] if "value" in figure]
     lines = _head(["figure", "", "promised"])
     for figure in figures:
-        bound = f"{'at most' if figure['at_most'] else 'at least'} {figure['promise']:,g} {figure['unit']}"
-        lines.append(_line([figure["figure"].replace("_", " "), f"{figure['value']:,.4g} {figure['unit']}", bound]))
+        bound = f"{'at most' if figure['at_most'] else 'at least'} {figure['promise']:,.10g} {figure['unit']}"
+        value = f"{figure['value']:,.{0 if figure['value'] >= 1000 else 3}f} {figure['unit']}"
+        lines.append(_line([figure["figure"].replace("_", " "), value, bound]))
     return lines
 
 

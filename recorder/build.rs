@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 const SOURCE: &str = "src/observe/program.bpf.c";
-const HEADERS: [&str; 10] = [
+const HEADERS: [&str; 12] = [
     "src/observe/kernel.h",
     "src/observe/state.h",
     "src/observe/files.h",
@@ -14,6 +14,8 @@ const HEADERS: [&str; 10] = [
     "src/observe/shed.h",
     "src/observe/aio.h",
     "src/observe/changes.h",
+    "src/observe/slots.h",
+    "src/observe/uring.h",
     "src/observe/compat.h",
     "src/observe/places.h",
 ];

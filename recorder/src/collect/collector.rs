@@ -71,7 +71,7 @@ impl Collector {
         let body = move || {
             if calls.is_some() {
                 set_nice(NICE);
-                set_nice_of_session(NICE_OF_SESSION);
+                set_nice_of_session(NICE);
             }
             Collecting::new(queue, trace, processes, &mount_points, calls).run(&receiver)
         };
@@ -105,11 +105,9 @@ impl Collector {
 }
 
 /// A ring holds a fifth of a second. Behind 400 busy threads an ordinary thread waits longer; without the right to go
-/// first it waits, and what is lost is counted.
+/// first it waits, and what is lost is counted. Its session, only in the kernel plane: where every call waits for a worker,
+/// preferring that costs (7 % with four callers on two CPUs).
 const NICE: libc::c_int = -15;
-/// The writer must keep up too. Only in the kernel plane: where every call waits for a worker, preferring it costs (by 7 % with
-/// four callers on two CPUs).
-const NICE_OF_SESSION: libc::c_int = NICE;
 
 /// What the collector's thread owns.
 struct Collecting {
