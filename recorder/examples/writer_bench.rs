@@ -114,7 +114,7 @@ fn main() {
         let events: Vec<Event> = (count..count + PART).map(|seq| database.event(seq)).collect();
         making += cpu_time(libc::CLOCK_THREAD_CPUTIME_ID) - before;
         count += PART;
-        events.into_iter().for_each(|event| trace.push(event));
+        events.iter().for_each(|event| trace.push(event));
         trace.tick();
         if part % PARTS_AHEAD == 0 {
             assert!(trace.flush(Duration::from_secs(60)), "the disk takes it");

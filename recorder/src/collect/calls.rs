@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
+use super::memo::Memo;
 use super::names::{Names, Paths};
 use super::open_files::{File, OpenFiles};
 use super::parts::{Part, Parts};
@@ -46,24 +47,11 @@ struct Ended {
 }
 
 /// What the numbers in a report stand for.
-#[derive(Clone)]
 struct Named {
     /// Of the files that it names by descriptor.
     paths: Paths,
     file: Option<File>,
     comm: Arc<str>,
-}
-
-/// A report, and what it was about: mostly the next one is about the same. Only for as long as no name changes.
-pub struct Last(Report, Named);
-
-impl Last {
-    fn is_about(&self, report: &Report) -> bool {
-        let about = |of: &Report| {
-            (of.connection, of.kind(), of.is_node(), of.other_is_node(), of.nr, of.file, of.other, of.tid, of.comm)
-        };
-        about(&self.0) == about(report)
-    }
 }
 
 pub struct Calls {
@@ -82,6 +70,7 @@ pub struct Calls {
     /// What became of processes since the last look.
     changes: Vec<Report>,
     comms: FxHashMap<[u8; 16], Arc<str>>,
+    memo: Memo,
     next_seq: u64,
     lost: Lost,
 }
@@ -107,6 +96,7 @@ impl Calls {
             taken: 0,
             changes: Vec::new(),
             comms: FxHashMap::default(),
+            memo: Memo::new(),
             next_seq: 0,
             lost: Lost::default(),
         }
@@ -197,17 +187,25 @@ impl Calls {
         }
     }
 
-    /// The next call without requests that began before. `last`: of the one before it, if no name has changed since.
-    pub fn next_before(&mut self, before_ns: u64, context: &Context<'_>, last: &mut Option<Last>) -> Option<Event> {
-        let report = *self.plain.get(self.taken).filter(|report| report.start_ns < before_ns)?;
-        self.taken += 1;
-        let seq = self.number(1);
-        if last.as_ref().is_none_or(|last| !last.is_about(&report)) {
-            let paths = self.paths_of_files(&report, context);
-            *last = Some(Last(report, self.named(&report, paths)));
+    /// Gives `each` the calls without requests that began before. Names may have changed since the last time.
+    pub fn take_until(&mut self, before_ns: u64, context: &Context<'_>, mut each: impl FnMut(&Event)) {
+        self.memo.forget();
+        while let Some(&report) = self.plain.get(self.taken).filter(|report| report.start_ns < before_ns) {
+            self.taken += 1;
+            let seq = self.number(1);
+            let event = match self.memo.take(&report) {
+                Some(mut event) => {
+                    self.tell(&mut event, &report, context, seq);
+                    event
+                }
+                None => {
+                    let named = self.named(&report, self.paths_of_files(&report, context));
+                    Box::new(self.event(&report, named, context, seq))
+                }
+            };
+            each(&event);
+            self.memo.keep(&report, event);
         }
-        let named = last.as_ref()?.1.clone();
-        Some(self.event(&report, None, named, context, seq))
     }
 
     /// Names are about to change: calls that began before keep the paths that their files have now.
@@ -245,7 +243,9 @@ impl Calls {
                 let seq = self.number(1);
                 let paths = ended.paths.unwrap_or_else(|| self.paths_of_files(&ended.report, context));
                 let named = self.named(&ended.report, paths);
-                events.push(self.event(&ended.report, Some(&parts), named, context, seq));
+                let mut event = self.event(&ended.report, named, context, seq);
+                self.add_parts(&mut event, &ended.report, &parts);
+                events.push(event);
             }
         }
         self.ended = waiting;
@@ -274,57 +274,83 @@ impl Calls {
         Named { paths, file, comm: self.comm(&report.comm) }
     }
 
-    fn event(
-        &self,
-        report: &Report,
-        parts: Option<&Parts>,
-        Named { paths: files, file, comm }: Named,
-        context: &Context<'_>,
-        seq: u64,
-    ) -> Event {
+    /// A call that took no requests, or whose requests are still to be added.
+    fn event(&self, report: &Report, named: Named, context: &Context<'_>, seq: u64) -> Event {
         let (call, kind) = call_of(&self.table, report);
-        let op = op_of(call, report);
-        let main = parts.and_then(|parts| parts.main(op));
-        // As in the daemon plane, so that what makes files is asked for in one way.
-        let has_made = op == Op::Open && report.result >= 0 && main.is_some_and(|part| part.record.op == Op::Create);
-        let op = if has_made { Op::Create } else { op };
-        let errno = reported::errno(report.result);
-        let both_names = parts.and_then(|parts| parts.both_names(op, errno));
-        let paths = both_names.unwrap_or_else(|| paths(call, main, files));
-        let (offset, size) = parts.map_or((None, None), |parts| parts.range(op));
-        let held =
-            |bit, value: fn(&Record) -> u64| main.filter(|part| part.record.has(bit)).map(|part| value(&part.record));
-        let told = |argument: fn(&Call) -> Argument| call.and_then(|call| value(argument(call), report));
-        Event {
+        let Named { paths, file, comm } = named;
+        let mut event = Event {
             stream: STREAM,
             seq,
-            ts_ns: context.clock.ts_ns(report.start_ns),
-            duration_ns: report.duration_ns,
-            backing_ns: parts.and_then(Parts::backing_ns),
+            ts_ns: 0,
+            duration_ns: 0,
+            backing_ns: None,
             requests: report.requests,
-            op,
+            op: op_of(call, report),
             kind,
             syscall_nr: (kind == Kind::Call).then_some(report.nr),
             origin: Origin::Program,
             plane: Plane::Kernel,
             path: paths.path,
             path2: paths.path2,
-            offset: reported::offset(call, report, offset),
-            size: told(|call| call.size).or(size),
-            result: Some(report.result.max(0)),
-            errno,
-            flags: told(|call| call.flags).or(held(present::FLAGS, |record| record.flags.into())).map(|it| it as u32),
-            mode: told(|call| call.mode).or(held(present::MODE, |record| record.mode.into())).map(|it| it as u32),
-            ino: file.map(|file| file.ino).or(held(present::INO, |record| record.ino)),
-            dev: file.map(|file| file.dev.into()).or(held(present::INO, |record| record.dev.into())),
+            offset: None,
+            size: None,
+            result: None,
+            errno: 0,
+            flags: None,
+            mode: None,
+            ino: file.map(|file| file.ino),
+            dev: file.map(|file| file.dev.into()),
             fh: (report.file != 0 && !report.is_node()).then_some(report.file),
-            file_type: file.and_then(|file| file.file_type).or(main.and_then(|part| part.record.file_type)),
+            file_type: file.and_then(|file| file.file_type),
             pid: Some(report.pid),
             tid: Some(report.tid),
-            uid: Some(report.uid),
-            gid: Some(report.gid),
+            uid: None,
+            gid: None,
             comm: Some(comm),
+        };
+        self.tell(&mut event, report, context, seq);
+        event
+    }
+
+    /// What is another's in a report about the same.
+    fn tell(&self, event: &mut Event, report: &Report, context: &Context<'_>, seq: u64) {
+        let call = call_of(&self.table, report).0;
+        let told = |argument: fn(&Call) -> Argument| call.and_then(|call| value(argument(call), report));
+        event.seq = seq;
+        event.ts_ns = context.clock.ts_ns(report.start_ns);
+        event.duration_ns = report.duration_ns;
+        event.op = op_of(call, report);
+        event.offset = reported::offset(call, report, None);
+        event.size = told(|call| call.size);
+        event.result = Some(report.result.max(0));
+        event.errno = reported::errno(report.result);
+        event.flags = told(|call| call.flags).map(|flags| flags as u32);
+        event.mode = told(|call| call.mode).map(|mode| mode as u32);
+        event.uid = Some(report.uid);
+        event.gid = Some(report.gid);
+    }
+
+    /// What its requests tell of a call beside its own report.
+    fn add_parts(&self, event: &mut Event, report: &Report, parts: &Parts) {
+        let call = call_of(&self.table, report).0;
+        let main = parts.main(event.op);
+        // As in the daemon plane, so that what makes files is asked for in one way.
+        if event.op == Op::Open && report.result >= 0 && main.is_some_and(|part| part.record.op == Op::Create) {
+            event.op = Op::Create;
         }
+        let files = Paths { path: event.path.take(), path2: event.path2.take() };
+        let both_names = parts.both_names(event.op, event.errno);
+        Paths { path: event.path, path2: event.path2 } = both_names.unwrap_or_else(|| paths(call, main, files));
+        let (offset, size) = parts.range(event.op);
+        event.backing_ns = parts.backing_ns();
+        event.offset = reported::offset(call, report, offset);
+        event.size = event.size.or(size);
+        let Some(record) = main.map(|part| &part.record) else { return };
+        event.flags = event.flags.or(record.has(present::FLAGS).then_some(record.flags));
+        event.mode = event.mode.or(record.has(present::MODE).then_some(record.mode));
+        event.ino = event.ino.or(record.has(present::INO).then_some(record.ino));
+        event.dev = event.dev.or(record.has(present::INO).then_some(record.dev.into()));
+        event.file_type = event.file_type.or(record.file_type);
     }
 
     /// Of the files that a call names by descriptor, as they are now.

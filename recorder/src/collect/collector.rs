@@ -6,6 +6,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
+use rustc_hash::FxHashSet;
+
 use super::awake::Awake;
 use super::calls::{self, Calls, Context};
 use super::looker::Looker;
@@ -119,7 +121,8 @@ struct Collecting {
     clock: Clock,
     /// The kernel plane's.
     calls: Option<Calls>,
-    looked_at: u32,
+    /// Threads that were looked at since the rings were.
+    looked_at: FxHashSet<u32>,
     looker: Looker,
     awake: Awake,
     #[cfg(feature = "failpoints")]
@@ -145,7 +148,7 @@ impl Collecting {
             tasks: Tasks::new(clock),
             clock,
             calls,
-            looked_at: 0,
+            looked_at: FxHashSet::default(),
             looker,
             awake: Awake::here(),
             #[cfg(feature = "failpoints")]
@@ -190,6 +193,7 @@ impl Collecting {
         let drained = self.queue.drain();
         let now_ns = now_ns();
         let calls = self.calls.as_mut().map_or(0, Calls::look);
+        self.looked_at.clear();
         #[cfg(feature = "failpoints")]
         self.failpoint.took(calls);
         // After the drain: whoever is named in a record was announced before it was put down.
@@ -231,14 +235,11 @@ impl Collecting {
     fn calls_until(&mut self, before_ns: u64) {
         let Some(calls) = &mut self.calls else { return };
         let context = Context { names: &self.names, clock: self.clock };
-        let mut last = None;
-        while let Some(event) = calls.next_before(before_ns, &context, &mut last) {
-            if let Some(tid) = event.tid.filter(|tid| *tid != self.looked_at) {
-                self.looked_at = tid;
-                self.looker.look_at(tid);
-            }
-            self.trace.push(event);
-        }
+        let Collecting { trace, looker, looked_at, .. } = self;
+        calls.take_until(before_ns, &context, |event| {
+            event.tid.into_iter().filter(|tid| looked_at.insert(*tid)).for_each(|tid| looker.look_at(tid));
+            trace.push(event);
+        });
         calls.settle(before_ns, &context);
     }
 
@@ -246,7 +247,7 @@ impl Collecting {
         let Some(calls) = &mut self.calls else { return };
         let context = Context { names: &self.names, clock: self.clock };
         let (events, requests) = calls.complete(&context);
-        events.into_iter().for_each(|event| self.trace.push(event));
+        events.iter().for_each(|event| self.trace.push(event));
         requests.into_iter().for_each(|(record, paths)| self.served(record, paths));
     }
 
@@ -291,7 +292,7 @@ impl Collecting {
                 Event { stream: calls::STREAM, seq, ..self.event(&record, paths) }
             }
         };
-        self.trace.push(event);
+        self.trace.push(&event);
     }
 
     fn follow(&mut self, record: &Record) -> Paths {

@@ -8,6 +8,7 @@ mod connection;
 #[cfg(feature = "failpoints")]
 mod failpoint;
 mod looker;
+mod memo;
 mod names;
 mod observe;
 mod open_files;

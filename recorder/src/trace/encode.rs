@@ -6,7 +6,7 @@ use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::SchemaRef;
 use parquet::arrow::arrow_writer::{ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves};
 use parquet::arrow::{ArrowSchemaConverter, ArrowWriter};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::Encoding;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
@@ -15,6 +15,7 @@ use parquet::schema::types::ColumnPath;
 
 use super::clock::Reading;
 use super::columns::{SCHEMA_MAJOR, SCHEMA_MINOR};
+use super::pages::compression;
 
 /// Rows that are turned into columns at a time: what they touch (800 kB) stays in a core's own cache.
 pub(super) const BATCH_ROWS: usize = 8_192;
@@ -79,7 +80,7 @@ pub(super) fn encode_by_column<C: IntoIterator<Item = Result<ArrayRef, ParquetEr
     file.into_inner()
 }
 
-fn metadata(trace_id: &str) -> [KeyValue; 3] {
+pub(super) fn metadata(trace_id: &str) -> [KeyValue; 3] {
     let clocks = serde_json::to_string(&Reading::now()).unwrap_or_default();
     [
         KeyValue::new("glassfs.schema".to_owned(), format!("{SCHEMA_MAJOR}.{SCHEMA_MINOR}")),
@@ -88,10 +89,10 @@ fn metadata(trace_id: &str) -> [KeyValue; 3] {
     ]
 }
 
-fn properties() -> WriterProperties {
+pub(super) fn properties() -> WriterProperties {
     let mut builder = WriterProperties::builder()
         .set_created_by(concat!("glassfs-recorder ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_compression(compression())
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
         .set_statistics_enabled(EnabledStatistics::None)
         .set_offset_index_disabled(true);

@@ -1,179 +1,116 @@
-//! A segment's events as Arrow batches, in order of start.
+//! A segment's events as the bytes of a Parquet file, in order of start: which of them each column holds and how.
 
 use std::sync::Arc;
 
-use arrow_array::builder::NullBufferBuilder;
-use arrow_array::types::{ArrowPrimitiveType, Int32Type, Int64Type, UInt64Type};
-use arrow_array::{ArrayRef, DictionaryArray, PrimitiveArray, RecordBatch, StringArray};
-use arrow_schema::{DataType, SchemaRef};
+use arrow_schema::DataType;
+use parquet::arrow::ArrowSchemaConverter;
 use parquet::errors::ParquetError;
+use parquet::file::statistics::Statistics;
+use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
+use parquet::schema::types::ColumnDescPtr;
 
 use super::columns::{Table, schema};
-use super::encode::BATCH_ROWS;
+use super::encode::{BATCH_ROWS, metadata, properties};
+use super::pages::{Pages, Press};
 use super::segment::{File, Row, Segment, Who, has};
+use super::values::{Desk, Differences, Part, Repeated, Shape, Shared, Value, Values};
 use crate::event::{FileType, Kind, Op, Origin, Plane};
 
-/// How the strings of events lie in memory on their way to the file.
-fn text() -> DataType {
-    DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+/// In the order of the schema.
+fn columns() -> [Box<dyn Values>; 28] {
+    [
+        of_who(|who| Some(Value::Number(i64::from(who.stream)))),
+        Differences::with_range(|row| row.seq as i64),
+        Differences::with_range(|row| row.ts_ns),
+        Differences::with_range(|row| row.duration_ns as i64),
+        Differences::of(has::BACKING, |row| row.backing_ns as i64),
+        Differences::of(ALWAYS, |row| i64::from(row.requests)),
+        word(|row| row.op as usize, |op| Op::ALL.get(op).map(|op| op.word())),
+        word(|row| row.kind() as usize, |kind| Kind::ALL.get(kind).map(|kind| kind.word())),
+        Differences::of(has::SYSCALL, |row| i64::from(row.syscall_nr)),
+        word(|row| row.origin() as usize, |origin| ORIGINS.get(origin).map(|origin| origin.word())),
+        word(|row| row.plane() as usize, |plane| PLANES.get(plane).map(|plane| plane.word())),
+        of_file(|file| file.path.as_deref().map(Value::Text)),
+        Shared::of(
+            |row| if row.has & has::PATH2 == 0 { 0 } else { row.path2 as usize + 1 },
+            |segment, place| segment.path2s().get(place.checked_sub(1)?).map(|path2| Value::Text(path2)),
+        ),
+        Differences::of(has::OFFSET, |row| row.offset as i64),
+        Repeated::of(has::SIZE, |row| row.size as i64),
+        Repeated::of(has::RESULT, |row| row.result),
+        Differences::of(ALWAYS, |row| i64::from(row.errno)),
+        Repeated::of(has::FLAGS, |row| i64::from(row.flags)),
+        Differences::of(has::MODE, |row| i64::from(row.mode as i32)),
+        of_file(|file| file.ino.map(|ino| Value::Number(ino as i64))),
+        of_file(|file| file.dev.map(|dev| Value::Number(dev as i64))),
+        Repeated::of(has::FH, |row| row.fh as i64),
+        of_file(|file| file.file_type.map(FileType::word).map(Value::Text)),
+        of_who(|who| who.pid.map(|pid| Value::Number(i64::from(pid as i32)))),
+        of_who(|who| who.tid.map(|tid| Value::Number(i64::from(tid as i32)))),
+        of_who(|who| who.uid.map(|uid| Value::Number(i64::from(uid)))),
+        of_who(|who| who.gid.map(|gid| Value::Number(i64::from(gid)))),
+        of_who(|who| who.comm.as_deref().map(Value::Text)),
+    ]
 }
 
-pub(super) fn events_schema() -> SchemaRef {
-    schema(Table::Events, &text())
+/// Of `has`: no bit, so that all rows have it.
+const ALWAYS: u16 = 0;
+
+const ORIGINS: [Origin; 2] = [Origin::Program, Origin::Kernel];
+const PLANES: [Plane; 2] = [Plane::Daemon, Plane::Kernel];
+
+fn word(place: fn(&Row) -> usize, word: fn(usize) -> Option<&'static str>) -> Box<dyn Values> {
+    Shared::of(place, move |_, place| word(place).map(Value::Text))
 }
 
-/// The words of an enumeration, in order of its numbers.
-fn words<T: Copy>(all: &[T], word: impl Fn(T) -> &'static str) -> ArrayRef {
-    Arc::new(StringArray::from_iter_values(all.iter().map(|one| word(*one))))
+fn of_file(value: fn(&File) -> Option<Value<'_>>) -> Box<dyn Values> {
+    Shared::of(|row| row.file as usize, move |segment, place| segment.files().get(place).and_then(value))
 }
 
-/// The dictionaries of a segment, made once and shared by its batches.
-struct Dictionaries {
-    ops: ArrayRef,
-    kinds: ArrayRef,
-    origins: ArrayRef,
-    planes: ArrayRef,
-    file_types: ArrayRef,
-    paths: ArrayRef,
-    path2s: ArrayRef,
-    comms: ArrayRef,
+fn of_who(value: fn(&Who) -> Option<Value<'_>>) -> Box<dyn Values> {
+    Shared::of(|row| row.who as usize, move |segment, place| segment.whos().get(place).and_then(value))
 }
 
-const FILE_TYPES: [FileType; 7] = [
-    FileType::Regular,
-    FileType::Directory,
-    FileType::Symlink,
-    FileType::Fifo,
-    FileType::Socket,
-    FileType::CharDevice,
-    FileType::BlockDevice,
-];
+/// A column and what of it is done.
+struct Column {
+    values: Box<dyn Values>,
+    of: ColumnDescPtr,
+    pages: Pages,
+}
 
-impl Dictionaries {
-    fn of(segment: &Segment) -> Dictionaries {
-        fn names<'a>(names: impl Iterator<Item = &'a Option<Arc<str>>>) -> ArrayRef {
-            Arc::new(StringArray::from_iter_values(names.map(|name| name.as_deref().unwrap_or(""))))
-        }
-        Dictionaries {
-            ops: words(Op::ALL, Op::word),
-            kinds: words(Kind::ALL, Kind::word),
-            origins: words(&[Origin::Program, Origin::Kernel], Origin::word),
-            planes: words(&[Plane::Daemon, Plane::Kernel], Plane::word),
-            file_types: words(&FILE_TYPES, FileType::word),
-            paths: names(segment.files().iter().map(|file| &file.path)),
-            path2s: Arc::new(StringArray::from_iter_values(segment.path2s())),
-            comms: names(segment.whos().iter().map(|who| &who.comm)),
-        }
+impl Column {
+    fn add(&mut self, part: &Part, desk: &mut Desk, press: &mut Press) -> Result<(), ParquetError> {
+        let shape = Shape { kind: self.of.physical_type(), optional: self.of.max_def_level() > 0 };
+        let encoding = self.values.page(part, desk, shape);
+        self.pages.add(press, part.len(), encoding, &desk.body)
+    }
+
+    fn join(
+        self,
+        row_group: &mut SerializedRowGroupWriter<'_, Vec<u8>>,
+        press: &mut Press,
+    ) -> Result<(), ParquetError> {
+        let range = self.values.range();
+        let statistics = range.map(|(least, most)| Statistics::int64(Some(least), Some(most), None, Some(0), false));
+        self.pages.join(row_group, self.of, press, self.values.dictionary(), statistics)
     }
 }
 
-/// All events of `segment` as batches of the schema `events_schema`.
-pub(super) fn batches(segment: &Segment) -> impl Iterator<Item = Result<RecordBatch, ParquetError>> {
-    let (schema, dictionaries, order) = (events_schema(), Dictionaries::of(segment), segment.by_start());
-    let count = order.len().div_ceil(BATCH_ROWS);
-    (0..count).map(move |batch| {
-        let end = order.len().min((batch + 1) * BATCH_ROWS);
-        let part = Part { segment, dictionaries: &dictionaries, order: &order[batch * BATCH_ROWS..end] };
-        Ok(RecordBatch::try_new(schema.clone(), part.columns())?)
-    })
-}
-
-/// The rows of one batch.
-struct Part<'a> {
-    segment: &'a Segment,
-    dictionaries: &'a Dictionaries,
-    order: &'a [u32],
-}
-
-impl Part<'_> {
-    /// In the order of the schema.
-    fn columns(&self) -> Vec<ArrayRef> {
-        let all = self.dictionaries;
-        vec![
-            self.who::<Int32Type>(|who| Some(i32::from(who.stream))),
-            self.always::<Int64Type>(|row| row.seq as i64),
-            self.always::<Int64Type>(|row| row.ts_ns),
-            self.always::<Int64Type>(|row| row.duration_ns as i64),
-            self.maybe::<Int64Type>(has::BACKING, |row| row.backing_ns as i64),
-            self.always::<Int32Type>(|row| row.requests as i32),
-            self.words(&all.ops, |row| Some(row.op as i32)),
-            self.words(&all.kinds, |row| Some(row.kind() as i32)),
-            self.maybe::<Int32Type>(has::SYSCALL, |row| i32::from(row.syscall_nr)),
-            self.words(&all.origins, |row| Some(row.origin() as i32)),
-            self.words(&all.planes, |row| Some(row.plane() as i32)),
-            self.words(&all.paths, |row| self.file_of(row).path.as_ref().map(|_| row.file as i32)),
-            self.words(&all.path2s, |row| (row.has & has::PATH2 != 0).then_some(row.path2 as i32)),
-            self.maybe::<Int64Type>(has::OFFSET, |row| row.offset as i64),
-            self.maybe::<Int64Type>(has::SIZE, |row| row.size as i64),
-            self.maybe::<Int64Type>(has::RESULT, |row| row.result),
-            self.always::<Int32Type>(|row| i32::from(row.errno)),
-            self.maybe::<Int64Type>(has::FLAGS, |row| i64::from(row.flags)),
-            self.maybe::<Int32Type>(has::MODE, |row| row.mode as i32),
-            self.file::<UInt64Type>(|file| file.ino),
-            self.file::<UInt64Type>(|file| file.dev),
-            self.maybe::<UInt64Type>(has::FH, |row| row.fh),
-            self.words(&all.file_types, |row| self.file_of(row).file_type.map(|kind| kind as i32)),
-            self.who::<Int32Type>(|who| who.pid.map(|pid| pid as i32)),
-            self.who::<Int32Type>(|who| who.tid.map(|tid| tid as i32)),
-            self.who::<Int64Type>(|who| who.uid.map(i64::from)),
-            self.who::<Int64Type>(|who| who.gid.map(i64::from)),
-            self.words(&all.comms, |row| self.who_of(row).comm.as_ref().map(|_| row.who as i32)),
-        ]
+pub(super) fn encode_events(trace_id: &str, segment: &Segment) -> Result<Vec<u8>, ParquetError> {
+    let parquet_schema = ArrowSchemaConverter::new().convert(&schema(Table::Events, &DataType::Utf8))?;
+    let mut file = SerializedFileWriter::new(Vec::new(), parquet_schema.root_schema_ptr(), Arc::new(properties()))?;
+    let column = |(values, of): (_, &ColumnDescPtr)| Column { values, of: of.clone(), pages: Pages::new() };
+    let mut columns: Vec<Column> = columns().into_iter().zip(parquet_schema.columns()).map(column).collect();
+    let (mut desk, mut press, order) = (Desk::default(), Press::new()?, segment.by_start());
+    for order in order.chunks(BATCH_ROWS) {
+        let part = Part::new(segment, order);
+        columns.iter_mut().try_for_each(|column| column.add(&part, &mut desk, &mut press))?;
     }
-
-    fn rows(&self) -> impl ExactSizeIterator<Item = &Row> {
-        let rows = self.segment.rows();
-        self.order.iter().map(move |&at| &rows[at as usize])
+    let mut row_group = file.next_row_group()?;
+    columns.into_iter().try_for_each(|column| column.join(&mut row_group, &mut press))?;
+    row_group.close()?;
+    for entry in metadata(trace_id) {
+        file.append_key_value_metadata(entry);
     }
-
-    fn file_of(&self, row: &Row) -> &File {
-        &self.segment.files()[row.file as usize]
-    }
-
-    fn who_of(&self, row: &Row) -> &Who {
-        &self.segment.whos()[row.who as usize]
-    }
-
-    fn always<T: ArrowPrimitiveType>(&self, value: impl Fn(&Row) -> T::Native) -> ArrayRef {
-        Arc::new(PrimitiveArray::<T>::from_iter_values(self.rows().map(value)))
-    }
-
-    fn maybe<T: ArrowPrimitiveType>(&self, bit: u16, value: impl Fn(&Row) -> T::Native) -> ArrayRef {
-        self.optional::<T>(|row| (row.has & bit != 0).then(|| value(row)))
-    }
-
-    fn file<T: ArrowPrimitiveType>(&self, value: impl Fn(&File) -> Option<T::Native>) -> ArrayRef {
-        self.optional::<T>(|row| value(self.file_of(row)))
-    }
-
-    fn who<T: ArrowPrimitiveType>(&self, value: impl Fn(&Who) -> Option<T::Native>) -> ArrayRef {
-        self.optional::<T>(|row| value(self.who_of(row)))
-    }
-
-    fn words(&self, dictionary: &ArrayRef, place: impl Fn(&Row) -> Option<i32>) -> ArrayRef {
-        let places = self.primitive::<Int32Type>(place);
-        Arc::new(DictionaryArray::new(places, dictionary.clone()))
-    }
-
-    fn optional<T: ArrowPrimitiveType>(&self, value: impl Fn(&Row) -> Option<T::Native>) -> ArrayRef {
-        Arc::new(self.primitive::<T>(value))
-    }
-
-    fn primitive<T: ArrowPrimitiveType>(&self, value: impl Fn(&Row) -> Option<T::Native>) -> PrimitiveArray<T> {
-        let mut missing = 0;
-        let values: Vec<T::Native> = self
-            .rows()
-            .map(|row| {
-                let value = value(row);
-                missing += usize::from(value.is_none());
-                value.unwrap_or_default()
-            })
-            .collect();
-        // Mostly none is missing: asked again for each row only if one is.
-        let mut nulls = NullBufferBuilder::new(values.len());
-        if missing > 0 {
-            self.rows().for_each(|row| nulls.append(value(row).is_some()));
-        }
-        PrimitiveArray::new(values.into(), nulls.finish())
-    }
+    file.into_inner()
 }

@@ -7,6 +7,7 @@ mod clock;
 pub mod columns;
 mod count_columns;
 mod encode;
+mod dictionary;
 mod error;
 mod event_columns;
 #[cfg(feature = "failpoints")]
@@ -18,9 +19,12 @@ mod housekeeper;
 mod ledger;
 mod manifest;
 mod merge;
+mod packing;
+mod pages;
 mod processes;
 mod segment;
 mod totals;
+mod values;
 mod writer;
 
 use std::collections::VecDeque;
@@ -152,8 +156,8 @@ impl Trace {
     }
 
     /// Takes an event, or counts it as dropped; in totals it is either way. Never waits.
-    pub fn push(&mut self, event: Event) {
-        self.open.account.totals.count(&Sample::from(&event));
+    pub fn push(&mut self, event: &Event) {
+        self.open.account.totals.count(&Sample::from(event));
         if let Some(reason) = self.refusal() {
             self.open.account.ledger.drop_events(event.ts_ns, event.stream, 1, reason, Stage::Trace);
             return;

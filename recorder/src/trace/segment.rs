@@ -92,6 +92,9 @@ pub(super) struct Who {
     pub comm: Option<Arc<str>>,
 }
 
+/// (stream, first seq, last seq)
+pub(super) type Range = (u16, u64, u64);
+
 /// Numbers by which two files (or two threads) are told apart, small: a map of them is most of what a new name costs.
 type FileKey = (usize, u64, u64, u8);
 type WhoKey = (usize, [u32; 4], u16, u8);
@@ -157,6 +160,10 @@ pub(super) struct Segment {
     whos: Shared<WhoKey, Who>,
     path2s: Vec<Arc<str>>,
     tally: Tally,
+    streams: Vec<Range>,
+    /// Of the starts: the earliest, and the latest so far, which the next row's should not precede.
+    times: Option<(i64, i64)>,
+    in_order: bool,
     /// Bytes of names and dictionary entries, nearly.
     shared_bytes: usize,
 }
@@ -173,12 +180,16 @@ impl Segment {
             whos: Shared::new(),
             path2s: Vec::new(),
             tally: Tally::default(),
+            streams: Vec::new(),
+            times: None,
+            in_order: true,
             shared_bytes: 0,
         }
     }
 
-    pub fn push(&mut self, event: Event) {
+    pub fn push(&mut self, event: &Event) {
         self.tally.count(event.ts_ns, event.stream, 1);
+        self.note(event);
         let row = Row {
             ts_ns: event.ts_ns,
             seq: event.seq,
@@ -192,17 +203,17 @@ impl Segment {
             flags: event.flags.unwrap_or(0),
             mode: event.mode.unwrap_or(0),
             requests: event.requests,
-            has: has_bits(&event),
+            has: has_bits(event),
             errno: event.errno,
             syscall_nr: event.syscall_nr.unwrap_or(0),
             op: event.op,
             sort: Sort(event.kind as u8 | (event.origin as u8) << 2 | (event.plane as u8) << 3),
-            who: self.who(&event),
-            file: self.file(&event),
+            who: self.who(event),
+            file: self.file(event),
         };
-        if let Some(path2) = event.path2 {
+        if let Some(path2) = &event.path2 {
             self.shared_bytes += path2.len() + ENTRY_BYTES;
-            self.path2s.push(path2);
+            self.path2s.push(path2.clone());
         }
         self.rows.push(row);
     }
@@ -261,25 +272,38 @@ impl Segment {
     /// The places of the rows in order of start, then of seq.
     pub fn by_start(&self) -> Vec<u32> {
         let mut order: Vec<u32> = (0..self.rows.len() as u32).collect();
-        let key = |row: &Row| (row.ts_ns, row.seq);
-        if !self.rows.is_sorted_by_key(key) {
-            order.sort_by_key(|&at| key(&self.rows[at as usize]));
+        if !self.in_order {
+            order.sort_by_key(|&at| {
+                let row = &self.rows[at as usize];
+                (row.ts_ns, row.seq)
+            });
         }
         order
     }
 
     /// (stream, first seq, last seq) of each stream, ascending.
-    pub fn streams(&self) -> Vec<(u16, u64, u64)> {
-        let mut ranges: Vec<(u16, u64, u64)> = Vec::new();
-        for row in &self.rows {
-            let stream = self.whos.things[row.who as usize].stream;
-            match ranges.iter_mut().find(|(of, ..)| *of == stream) {
-                Some((_, first, last)) => (*first, *last) = ((*first).min(row.seq), (*last).max(row.seq)),
-                None => ranges.push((stream, row.seq, row.seq)),
-            }
-        }
+    pub fn streams(&self) -> Vec<Range> {
+        let mut ranges = self.streams.clone();
         ranges.sort_unstable();
         ranges
+    }
+
+    /// The earliest and the latest start; zeros if it is empty.
+    pub fn times(&self) -> (i64, i64) {
+        self.times.unwrap_or_default()
+    }
+
+    /// What would take another look at all rows.
+    fn note(&mut self, event: &Event) {
+        let Event { stream, seq, ts_ns, .. } = *event;
+        let (earliest, latest) = self.times.unwrap_or((ts_ns, ts_ns));
+        // Of equal starts the seq decides; whether it does not is seldom worth asking.
+        self.in_order &= ts_ns > latest || self.rows.last().is_none_or(|row| (row.ts_ns, row.seq) <= (ts_ns, seq));
+        self.times = Some((earliest.min(ts_ns), latest.max(ts_ns)));
+        match self.streams.iter_mut().find(|(of, ..)| *of == stream) {
+            Some((_, first, last)) => (*first, *last) = ((*first).min(seq), (*last).max(seq)),
+            None => self.streams.push((stream, seq, seq)),
+        }
     }
 }
 

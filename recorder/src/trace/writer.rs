@@ -14,7 +14,7 @@ use super::account::Account;
 use super::columns::Table;
 use super::count_columns::{ledger_batch, plain_schema, processes_batch, totals_batch};
 use super::encode::encode;
-use super::event_columns::{batches, events_schema};
+use super::event_columns::encode_events;
 use super::folder::{ABOUT, Folder};
 use super::handover::{Batch, Handover};
 use super::housekeeper::Housekeeper;
@@ -134,10 +134,8 @@ impl Writer {
         if segment.is_empty() {
             return Ok(None);
         }
-        let bytes = unpanicked(|| encode(&self.about.id, events_schema(), batches(segment)))?;
-        let times = || segment.rows().iter().map(|row| row.ts_ns);
-        let times = (times().min().unwrap_or(0), times().max().unwrap_or(0));
-        let contents = Contents::of(&bytes, segment.len() as u64, segment.streams(), times);
+        let bytes = unpanicked(|| encode_events(&self.about.id, segment))?;
+        let contents = Contents::of(&bytes, segment.len() as u64, segment.streams(), segment.times());
         self.store(Table::Events, &bytes, contents).map(Some)
     }
 

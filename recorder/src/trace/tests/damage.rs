@@ -13,9 +13,9 @@ const CHILD: &str = "GLASSFS_TEST_KILLED_TRACE";
 /// Writes, flushes, writes on, and dies in the middle of it.
 fn write_and_die(place: &Path) -> ! {
     let mut trace = created(small_segments(place, 20));
-    (0..1_000).for_each(|seq| trace.push(events::plain(seq)));
+    (0..1_000).for_each(|seq| trace.push(&events::plain(seq)));
     assert!(trace.flush(DEADLINE));
-    (1_000..1_500).for_each(|seq| trace.push(events::plain(seq)));
+    (1_000..1_500).for_each(|seq| trace.push(&events::plain(seq)));
     // SAFETY: no memory is involved.
     unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
     unreachable!("killed")

@@ -53,7 +53,7 @@ fn push_for(trace: &mut Trace, from: u64, span: Duration, per_second: u64) -> u6
     while started.elapsed() < span {
         let due = started.elapsed().as_micros() as u64 * per_second / 1_000_000;
         while pushed < due {
-            trace.push(events::plain(from + pushed));
+            trace.push(&events::plain(from + pushed));
             pushed += 1;
         }
         trace.tick();
@@ -99,12 +99,12 @@ fn a_disk_that_stalls_for_too_long_costs_what_is_beyond_the_bound_and_no_more() 
     let folder = trace.folder().to_owned();
     gate.set(true);
     let started = Instant::now();
-    (0..2_500).for_each(|seq| trace.push(events::plain(seq)));
+    (0..2_500).for_each(|seq| trace.push(&events::plain(seq)));
     assert!(started.elapsed() < Duration::from_secs(1), "pushing waited for the disk");
     assert!(!trace.flush(Duration::from_millis(1)));
     gate.set(false);
     assert!(trace.flush(DEADLINE));
-    trace.push(events::plain(2_500));
+    trace.push(&events::plain(2_500));
     assert!(trace.close("done"));
     let contents = reader::read(&folder);
     balances(&contents, 2_501);
@@ -124,7 +124,7 @@ fn names_too_are_bounded_while_the_disk_stalls() {
     gate.set(true);
     for seq in 0..2_000 {
         let path = Some(Arc::from(format!("/{seq:04000}")));
-        trace.push(crate::event::Event { path, ..events::plain(seq) });
+        trace.push(&crate::event::Event { path, ..events::plain(seq) });
     }
     gate.set(false);
     assert!(trace.close("done"));
@@ -144,13 +144,13 @@ fn a_disk_that_fails_is_counted_and_written_to_again_when_it_works() {
     }));
     let mut trace = created(settings);
     let folder = trace.folder().to_owned();
-    (0..20).for_each(|seq| trace.push(events::plain(seq)));
+    (0..20).for_each(|seq| trace.push(&events::plain(seq)));
     assert!(trace.flush(DEADLINE));
     fails.store(true, Ordering::Relaxed);
-    (20..50).for_each(|seq| trace.push(events::plain(seq)));
+    (20..50).for_each(|seq| trace.push(&events::plain(seq)));
     assert!(!trace.flush(DEADLINE), "a flush that wrote nothing says so");
     fails.store(false, Ordering::Relaxed);
-    (50..60).for_each(|seq| trace.push(events::plain(seq)));
+    (50..60).for_each(|seq| trace.push(&events::plain(seq)));
     assert!(trace.close("done"));
     let contents = reader::read(&folder);
     balances(&contents, 60);
@@ -198,10 +198,10 @@ fn a_full_disk_costs_single_events_and_neither_totals_nor_the_account_of_the_los
     };
     let mut trace = created(small_segments(disk.0.path(), 1_000));
     let folder = trace.folder().to_owned();
-    (0..5_000).for_each(|seq| trace.push(events::plain(seq)));
+    (0..5_000).for_each(|seq| trace.push(&events::plain(seq)));
     assert!(trace.flush(DEADLINE));
     fill(disk.0.path());
-    (5_000..10_000).for_each(|seq| trace.push(events::plain(seq)));
+    (5_000..10_000).for_each(|seq| trace.push(&events::plain(seq)));
     // The reserve takes what must be said even so.
     assert!(trace.close("done"));
     let contents = reader::read(&folder);
@@ -223,7 +223,7 @@ fn events_are_stored_again_when_a_full_disk_has_space_again() {
     fill(disk.0.path());
     let mut pushed = 0;
     let mut push = |trace: &mut Trace, count: u64| {
-        (pushed..pushed + count).for_each(|seq| trace.push(events::plain(seq)));
+        (pushed..pushed + count).for_each(|seq| trace.push(&events::plain(seq)));
         pushed += count;
     };
     // Beyond what the reserve holds.
@@ -247,7 +247,7 @@ fn below_the_limit_of_free_space_single_events_stop_and_totals_go_on() {
     let mut trace = Trace::create(small_segments(place.path(), 10), scarce).expect("a new trace");
     let folder = trace.folder().to_owned();
     assert!(trace.flush(DEADLINE));
-    (0..100).for_each(|seq| trace.push(events::plain(seq)));
+    (0..100).for_each(|seq| trace.push(&events::plain(seq)));
     assert!(trace.close("done"));
     let contents = reader::read(&folder);
     balances(&contents, 100);
@@ -258,11 +258,11 @@ fn below_the_limit_of_free_space_single_events_stop_and_totals_go_on() {
 fn beyond_its_limit_a_trace_loses_its_oldest_events_and_says_how_many() {
     let place = place();
     let mut limited = about();
-    limited.options.max_bytes = 100 << 10;
+    limited.options.max_bytes = 40 << 10;
     let mut trace = Trace::create(small_segments(place.path(), 1_000), limited).expect("a new trace");
     let folder = trace.folder().to_owned();
     for part in 0..40 {
-        (part * 1_000..part * 1_000 + 1_000).for_each(|seq| trace.push(events::plain(seq)));
+        (part * 1_000..part * 1_000 + 1_000).for_each(|seq| trace.push(&events::plain(seq)));
         assert!(trace.flush(DEADLINE));
     }
     wait_until("old events are gone", || {
@@ -287,7 +287,7 @@ fn what_a_queue_has_dropped_before_counts_in_totals_and_ledger() {
     let mut drops = Totals::default();
     (0..30).for_each(|seq| drops.count(&crate::trace::Sample::from(&events::plain(seq))));
     trace.count_dropped(4, &drops, Reason::QueueFull, Stage::Queue);
-    trace.push(events::plain(30));
+    trace.push(&events::plain(30));
     assert!(trace.close("done"));
     let contents = reader::read(&folder);
     balances(&contents, 31);

@@ -28,7 +28,7 @@ fn each_once_while_merging(merged_files_stay: Duration) {
         let readers: Vec<_> = (0..2).map(|_| scope.spawn(|| follow(&folder, EVENTS as usize))).collect();
         for seq in 0..EVENTS {
             let stream = (seq % 2) as u16;
-            trace.push(crate::event::Event { stream, seq: seq / 2, ..events::plain(seq) });
+            trace.push(&crate::event::Event { stream, seq: seq / 2, ..events::plain(seq) });
             // As fast as the disk takes it, and no faster: nothing is to be dropped here.
             if seq % 2_000 == 0 {
                 assert!(trace.flush(DEADLINE));
@@ -60,7 +60,7 @@ fn sixteen_small_neighbours_are_merged_while_the_trace_is_written_and_stay_a_whi
     let place = place();
     let mut trace = created(small_segments(place.path(), 10));
     let folder = trace.folder().to_owned();
-    (0..160).for_each(|seq| trace.push(events::plain(seq)));
+    (0..160).for_each(|seq| trace.push(&events::plain(seq)));
     assert!(trace.flush(DEADLINE));
     let merged = |table: &str| reader::live(&reader::lines(&folder, &mut 0), table).len() == 1;
     wait_until("events are merged", || merged("events"));
@@ -78,7 +78,7 @@ fn a_finished_trace_holds_no_file_that_its_manifest_does_not_name() {
     let place = place();
     let mut trace = created(small_segments(place.path(), 10));
     let folder = trace.folder().to_owned();
-    (0..500).for_each(|seq| trace.push(events::plain(seq)));
+    (0..500).for_each(|seq| trace.push(&events::plain(seq)));
     assert!(trace.close("done"));
     let lines = reader::lines(&folder, &mut 0);
     for table in ["events", "totals", "ledger", "processes"] {

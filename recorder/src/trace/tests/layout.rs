@@ -34,7 +34,7 @@ fn with_all_tables(place: &Path, parts: u64) -> PathBuf {
     let mut trace = created(small_segments(place, 10));
     let folder = trace.folder().to_owned();
     for part in 0..parts {
-        (part * 10..part * 10 + 10).for_each(|seq| trace.push(events::plain(seq)));
+        (part * 10..part * 10 + 10).for_each(|seq| trace.push(&events::plain(seq)));
         trace.process(process(part as u32 + 1, part as i64));
         assert!(trace.flush(DEADLINE));
     }
@@ -130,7 +130,7 @@ fn events_lie_in_order_of_start_within_a_segment_merged_or_not() {
         let folder = trace.folder().to_owned();
         for seq in 0..300 {
             let ts_ns = 1_700_000_000_000_000_000 + (seq as i64 * 7_919) % 1_000;
-            trace.push(crate::event::Event { ts_ns, ..events::plain(seq) });
+            trace.push(&crate::event::Event { ts_ns, ..events::plain(seq) });
         }
         assert!(trace.close("done"));
         for name in reader::live(&reader::lines(&folder, &mut 0), "events") {

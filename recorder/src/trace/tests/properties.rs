@@ -63,7 +63,7 @@ proptest! {
         let (events, place) = (numbered(events), place());
         let mut trace = created(small_segments(place.path(), rows_each));
         let folder = trace.folder().to_owned();
-        events.iter().for_each(|event| trace.push(event.clone()));
+        events.iter().for_each(|event| trace.push(&event.clone()));
         prop_assert!(trace.close("done"));
         let contents = reader::read(&folder);
         balances(&contents);
@@ -84,7 +84,7 @@ proptest! {
         let mut trace = created(settings);
         let folder = trace.folder().to_owned();
         for part in events.chunks(6) {
-            part.iter().for_each(|event| trace.push(event.clone()));
+            part.iter().for_each(|event| trace.push(&event.clone()));
             trace.flush(DEADLINE);
         }
         // The refusals end: what was held back comes out.
@@ -117,7 +117,7 @@ fn a_trace_balances_at_every_moment_of_its_manifest() {
     let mut trace = created(settings);
     let folder = trace.folder().to_owned();
     for seq in 0..100 {
-        trace.push(super::events::plain(seq));
+        trace.push(&super::events::plain(seq));
     }
     assert!(trace.flush(DEADLINE));
     let lines = reader::read(&folder).lines;
