@@ -6,8 +6,8 @@ mod account;
 mod clock;
 pub mod columns;
 mod count_columns;
-mod encode;
 mod dictionary;
+mod encode;
 mod error;
 mod event_columns;
 #[cfg(feature = "failpoints")]

@@ -77,8 +77,12 @@ impl Pages {
         let first_data = std::mem::replace(&mut self.written, TrackedWrite::new(Vec::new())).into_inner()?;
         if let Some(dictionary) = dictionary {
             let buf = Bytes::from(press.0.compress(dictionary.bytes())?);
-            let page =
-                Page::DictionaryPage { buf, num_values: dictionary.count(), encoding: Encoding::PLAIN, is_sorted: false };
+            let page = Page::DictionaryPage {
+                buf,
+                num_values: dictionary.count(),
+                encoding: Encoding::PLAIN,
+                is_sorted: false,
+            };
             self.write(page, Encoding::PLAIN, dictionary.bytes().len())?;
         }
         let mut bytes = self.written.into_inner()?;
