@@ -63,7 +63,7 @@ proptest! {
         let (events, place) = (numbered(events), place());
         let mut trace = created(small_segments(place.path(), rows_each));
         let folder = trace.folder().to_owned();
-        events.iter().for_each(|event| trace.push(&event.clone()));
+        events.iter().for_each(|event| trace.push(event));
         prop_assert!(trace.close("done"));
         let contents = reader::read(&folder);
         balances(&contents);
@@ -84,7 +84,7 @@ proptest! {
         let mut trace = created(settings);
         let folder = trace.folder().to_owned();
         for part in events.chunks(6) {
-            part.iter().for_each(|event| trace.push(&event.clone()));
+            part.iter().for_each(|event| trace.push(event));
             trace.flush(DEADLINE);
         }
         // The refusals end: what was held back comes out.
@@ -125,4 +125,31 @@ fn a_trace_balances_at_every_moment_of_its_manifest() {
         balances(&reader::contents(&folder, lines[..moment].to_vec()));
     }
     assert!(trace.close("done"));
+}
+
+#[test]
+fn more_names_and_numbers_than_a_dictionary_takes_come_back() {
+    let place = place();
+    let mut trace = created(small_segments(place.path(), 200_000));
+    let folder = trace.folder().to_owned();
+    let name = |what: &str, seq: u64| Some(Arc::from(format!("/data/{what}/directory-{}/{seq}", seq % 7)));
+    // Of each kind of column more than the megabyte that its dictionary may have: some 130,000 numbers.
+    let events: Vec<Event> = (0..150_000)
+        .map(|seq: u64| Event {
+            path: if seq.is_multiple_of(1000) { None } else { name("old", seq) },
+            path2: if seq.is_multiple_of(3) { name("new", seq) } else { None },
+            ino: Some(u64::MAX - seq * seq),
+            fh: Some(seq << 33),
+            size: if seq < 9_000 { Some(7) } else { Some(seq * 13) },
+            result: Some(if seq.is_multiple_of(2) { i64::MIN } else { i64::MAX } ^ seq as i64),
+            mode: if seq > 140_000 { Some(0o100_644) } else { None },
+            ..super::events::plain(seq)
+        })
+        .collect();
+    events.iter().for_each(|event| trace.push(event));
+    assert!(trace.close("done"));
+    assert_eq!(reader::live(&reader::lines(&folder, &mut 0), "events").len(), 1);
+    let read = reader::read(&folder).events;
+    let differing = read.iter().zip(&events).find(|(read, event)| read != event);
+    assert!(read.len() == events.len() && differing.is_none(), "{differing:?}");
 }
