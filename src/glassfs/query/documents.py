@@ -20,7 +20,7 @@ from glassfs.trace import IS_MISSING, Damage, Segment, Trace
 # Megabytes that DuckDB may take: a slice's text twice over, and the columns it is made from.
 MEMORY_LIMIT_MB = 120
 
-# DuckDB keeps some 25 kB of each question until its connection is closed (measured with 2.0; 10 million calls take 1,250).
+# DuckDB keeps some 25 kB of each question until its connection is closed (measured with 2.0).
 QUESTIONS_A_CONNECTION = 50
 
 # Up to so many rows of `processes` all are looked at for each slice; of more, only those of the slice's pids.
