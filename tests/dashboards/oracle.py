@@ -18,12 +18,6 @@ from glassfs.families import Families
 from glassfs.query import Reader
 from glassfs.trace import Trace
 
-# Where a panel cannot ask for more, a server takes a t-digest of this compression; the merging kind (Elasticsearch from 8.9,
-# OpenSearch from 3.4) holds back twice as many centroids. Its rank is right to the width of one of them, which grows with
-# q (1 - q) and slowly with the number of values: at the median 3 to 6 %, at p99 a quarter of a per cent.
-COMPRESSION = 100
-CENTROIDS = 2 * COMPRESSION
-
 _FAILED = "case when errno = 0 then 'success' else 'failure' end"
 # By ECS's words, written down here once more.
 _TYPES = """case when op in ('read','open','opendir','readdir','readdirplus','readlink','lookup') then 'access'
@@ -176,20 +170,14 @@ def _metric(metric: Metric) -> list[str]:
             place = metric.percent / 100
             ordered = f"list_sort(list({column}){only})"
             size = f"len({ordered})"
-            slack = _rank_slack(metric, place, f"count({column}){only}")
+            # Without HDR a server's percentiles are right in rank only.
+            assert "hdr" in metric.merged, metric
+            # A place between two values may be taken for either.
+            slack = f"1.0 / greatest(count({column}){only}, 1)"
             places = (f"floor(({place} - {slack}) * ({size} - 1))", f"ceil(({place} + {slack}) * ({size} - 1))")
             ends = [f"{ordered}[greatest(1, least({size}, 1 + {each}::bigint))]" for each in places]
             return [f"quantile_cont({column}, {place}){only}", *ends]
     return [f"{metric.kind}({column}){only}", "null", "null"]
-
-
-def _rank_slack(metric: Metric, place: float, count: str) -> str:
-    """In SQL, as a share of all. A place between two values may be taken for either."""
-    neighbour = f"1.0 / greatest({count}, 1)"
-    if "hdr" in metric.merged:
-        return f"({neighbour})"
-    a_centroid = f"(4 * ln(greatest({count} / {CENTROIDS}.0, 1)) + 24) * {place * (1 - place)} / {CENTROIDS}"
-    return f"({neighbour} + {a_centroid})"
 
 
 def _values(question: Question, values: Sequence[Any]) -> dict[str, Any]:

@@ -182,7 +182,6 @@ _OPERATIONS = {
     "min": "min",
     "max": "max",
     "unique_count": "cardinality",
-    "percentile": "percentiles",
 }
 
 
@@ -201,8 +200,7 @@ def _lens(saved: Json, objects: Objects) -> Question:
             kind = _OPERATIONS[column["operationType"]]
             only = column.get("filter", {}).get("query", "")
             name = None if kind == "count" else column["sourceField"]
-            percent = column["params"].get("percentile")
-            metrics.append(Metric(id, kind, name, percent, only, label=column["label"]))
+            metrics.append(Metric(id, kind, name, only=only, label=column["label"]))
         else:
             assert column["operationType"] in ("counter_rate", "formula", "math"), column["operationType"]
             assert set(column["references"]) <= set(layer["columns"])

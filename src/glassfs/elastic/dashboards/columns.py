@@ -12,7 +12,6 @@ _FUNCTIONS = {
     Function.MINIMUM: "min",
     Function.MAXIMUM: "max",
     Function.UNIQUE: "unique_count",
-    Function.PERCENTILE: "percentile",
     Function.RATE: "max",
 }
 _RECORDS = "___records___"
@@ -122,8 +121,6 @@ _NUMBER: Json = {"dataType": "number", "isBucketed": False, "scale": "ratio"}
 
 def _plain(metric: Metric) -> Json:
     params: Json = {"emptyAsNull": metric.function in (Function.COUNT, Function.SUM, Function.UNIQUE)}
-    if metric.function is Function.PERCENTILE:
-        params = {"percentile": metric.percent}
     if metric.unit in _FORMATS:
         params["format"] = _FORMATS[metric.unit]
     column: Json = {

@@ -21,11 +21,13 @@ from glassfs.elastic.dashboards.model import (
     Chart,
     Dashboard,
     Documents,
+    Function,
     Heat,
     Look,
     Metric,
     Number,
     Panel,
+    Ratio,
     Share,
     Table,
     Words,
@@ -107,8 +109,8 @@ def _controls(board: Dashboard) -> Json:
 
 
 def _panel(board: Dashboard, panel: Panel) -> Json:
-    if isinstance(panel, Words | Documents):
-        # No Lens: the classic form, with this form's marks.
+    if isinstance(panel, Words | Documents) or _asks_for_percentiles(panel):
+        # The classic form, with this form's marks: no Lens, or one that could not ask for HDR.
         old = classic.panel_object(board, panel)
         return _object(old["type"], old["id"], old["attributes"], old["references"])
     kind, columns, visualization = _drawn(panel)
@@ -123,6 +125,18 @@ def _panel(board: Dashboard, panel: Panel) -> Json:
     attributes = {"title": panel.title, "description": "", "visualizationType": kind, "state": state}
     references = [view_reference(panel.view, f"indexpattern-datasource-layer-{LAYER}")]
     return _object("lens", panel_id(board, panel), attributes, references)
+
+
+def _asks_for_percentiles(panel: Panel) -> bool:
+    """A server's own t-digest is right in rank only, and takes four times as long."""
+    match panel:
+        case Chart() | Table():
+            metrics: Sequence[Metric | Ratio] = panel.metrics
+        case Number() | Share() | Heat():
+            metrics = [panel.metric]
+        case _:
+            metrics = []
+    return any(isinstance(metric, Metric) and metric.function is Function.PERCENTILE for metric in metrics)
 
 
 def _drawn(panel: Panel) -> tuple[str, Columns, Json]:
