@@ -228,8 +228,8 @@ CLASSIC_BREAKS: dict[str, Callable[[list[dict[str, Any]]], None]] = {
 }
 LENS_BREAKS: dict[str, Callable[[list[dict[str, Any]]], None]] = {
     "a layer without its view": lambda o: put(visual(o, "Lost"), "references", []),
-    "a column that is not in the order": lambda o: layer(o, "Most accessed paths")["columnOrder"].pop(),
-    "a metric before a bucket": lambda o: layer(o, "Most accessed paths")["columnOrder"].reverse(),
+    "a column that is not in the order": lambda o: layer(o, "Errors and where")["columnOrder"].pop(),
+    "a metric before a bucket": lambda o: layer(o, "Errors and where")["columnOrder"].reverse(),
     "an order by what Lens works out": lambda o: put(
         layer(o, "Network: sent, bytes a second"), "columns", "column-2", "params", "orderBy", "columnId", "column-3"
     ),
