@@ -302,7 +302,7 @@ impl Calls {
             dev: file.map(|file| file.dev.into()),
             fh: (report.file != 0 && !report.is_node()).then_some(report.file),
             file_type: file.and_then(|file| file.file_type),
-            pid: Some(report.pid),
+            pid: None,
             tid: Some(report.tid),
             uid: None,
             gid: None,
@@ -326,6 +326,8 @@ impl Calls {
         event.errno = reported::errno(report.result);
         event.flags = told(|call| call.flags).map(|flags| flags as u32);
         event.mode = told(|call| call.mode).map(|mode| mode as u32);
+        // A number may have gone to another process.
+        event.pid = Some(report.pid);
         event.uid = Some(report.uid);
         event.gid = Some(report.gid);
     }

@@ -1,4 +1,5 @@
-//! Arrow batches into the bytes of one Parquet file: which encoding each column gets, and the metadata every file bears.
+//! Arrow batches into the bytes of one Parquet file: which encoding each column gets, and the metadata every file bears. Events
+//! that are written for the first time have a way of their own, `event_columns.rs`.
 
 use std::sync::Arc;
 
@@ -74,13 +75,18 @@ pub(super) fn encode_by_column<C: IntoIterator<Item = Result<ArrayRef, ParquetEr
         writer.close()?.append_to_row_group(&mut row_group)?;
     }
     row_group.close()?;
+    finished(file, trace_id)
+}
+
+/// The bytes of a file whose columns are written.
+pub(super) fn finished(mut file: SerializedFileWriter<Vec<u8>>, trace_id: &str) -> Result<Vec<u8>, ParquetError> {
     for entry in metadata(trace_id) {
         file.append_key_value_metadata(entry);
     }
     file.into_inner()
 }
 
-pub(super) fn metadata(trace_id: &str) -> [KeyValue; 3] {
+fn metadata(trace_id: &str) -> [KeyValue; 3] {
     let clocks = serde_json::to_string(&Reading::now()).unwrap_or_default();
     [
         KeyValue::new("glassfs.schema".to_owned(), format!("{SCHEMA_MAJOR}.{SCHEMA_MINOR}")),

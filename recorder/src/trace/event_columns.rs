@@ -10,7 +10,7 @@ use parquet::file::writer::{SerializedFileWriter, SerializedRowGroupWriter};
 use parquet::schema::types::ColumnDescPtr;
 
 use super::columns::{Table, schema};
-use super::encode::{BATCH_ROWS, metadata, properties};
+use super::encode::{BATCH_ROWS, finished, properties};
 use super::pages::{Pages, Press};
 use super::segment::{File, Row, Segment, Who, has};
 use super::values::{Desk, Differences, Part, Repeated, Shape, Shared, Value, Values};
@@ -109,8 +109,5 @@ pub(super) fn encode_events(trace_id: &str, segment: &Segment) -> Result<Vec<u8>
     let mut row_group = file.next_row_group()?;
     columns.into_iter().try_for_each(|column| column.join(&mut row_group, &mut press))?;
     row_group.close()?;
-    for entry in metadata(trace_id) {
-        file.append_key_value_metadata(entry);
-    }
-    file.into_inner()
+    finished(file, trace_id)
 }

@@ -297,7 +297,7 @@ impl Segment {
     fn note(&mut self, event: &Event) {
         let Event { stream, seq, ts_ns, .. } = *event;
         let (earliest, latest) = self.times.unwrap_or((ts_ns, ts_ns));
-        // Of equal starts the seq decides; whether it does not is seldom worth asking.
+        // Mostly it is later than all before: then the row before need not be looked at.
         self.in_order &= ts_ns > latest || self.rows.last().is_none_or(|row| (row.ts_ns, row.seq) <= (ts_ns, seq));
         self.times = Some((earliest.min(ts_ns), latest.max(ts_ns)));
         match self.streams.iter_mut().find(|(of, ..)| *of == stream) {
